@@ -1,0 +1,1 @@
+"""Drift detectors: one detector, one file, its reference in the docstring."""

@@ -1,0 +1,1 @@
+"""Engines: how the network is run; every engine keeps one contract."""

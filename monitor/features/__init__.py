@@ -1,0 +1,1 @@
+"""Features: what is measured on every cell and every frame, in micrometres."""

@@ -1,0 +1,28 @@
+"""A decoded frame: pixels and the scale that turns them into micrometres."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One plane of one channel.
+
+    Attributes
+    ----------
+    pixels
+        (Y, X), uint8, uint16 or float32, finite; camera counts or any linear scale of them.
+    pixel_size_um
+        Side of a square pixel in micrometres, > 0.
+    """
+
+    pixels: NDArray[np.generic]
+    pixel_size_um: float
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns) in pixels."""
+        rows, columns = self.pixels.shape
+        return int(rows), int(columns)

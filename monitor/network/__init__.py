@@ -1,0 +1,1 @@
+"""The network: PreAct-ResNet50 encoder, light shared decoder, checkpoints."""

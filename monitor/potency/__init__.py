@@ -1,0 +1,1 @@
+"""Potency: feature contract, boosted trees, calibration, abstention."""

@@ -1,0 +1,1 @@
+"""Segmentation: from a frame to label images of cells and nuclei."""

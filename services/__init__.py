@@ -1,0 +1,1 @@
+"""Thin processes that carry frames to `monitor` and its facts to people."""

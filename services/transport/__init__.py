@@ -1,0 +1,1 @@
+"""Transport: buses, the one consume loop, the embedded server."""
