@@ -1,0 +1,69 @@
+"""The stored rows that a flask's history is folded from: measured frames and observed silences."""
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field
+
+from monitor.frames.identity import FrameId, FrameKey, Name
+from monitor.messages import Digest, Fact, FlaskSilent, FrameEstimate, FrameQuality, Provenance
+
+
+class FrameRow(Fact):
+    """Everything that was measured on one frame: a pure function of its pixels and the models.
+
+    `features` holds the population features of the frame by name, in the units of the catalogue; a feature that
+    cannot be measured (no cells) is absent.
+    """
+
+    kind: Literal["frame"] = "frame"
+    frame_id: FrameId
+    key: FrameKey
+    source: str
+    acquired_at: AwareDatetime
+    n_cells: Annotated[int, Field(ge=0)]
+    n_nuclei: Annotated[int, Field(ge=0)]
+    quality: FrameQuality
+    features: dict[str, float]
+    estimate: FrameEstimate
+    provenance: Provenance
+
+    @property
+    def row_id(self) -> str:
+        """Identity of the row: the frame's."""
+        return self.frame_id
+
+    @property
+    def at(self) -> AwareDatetime:
+        """When it happened in the culture: the acquisition time."""
+        return self.acquired_at
+
+    @property
+    def flask(self) -> str:
+        """The flask the row belongs to."""
+        return self.key.flask
+
+
+class SilenceRow(Fact):
+    """That no frame had come by `observed_at`, as the ingester saw it."""
+
+    kind: Literal["silence"] = "silence"
+    row_id: Digest
+    silent: FlaskSilent
+
+    @property
+    def at(self) -> AwareDatetime:
+        """When the silence was observed."""
+        return self.silent.observed_at
+
+    @property
+    def flask(self) -> Name:
+        """The flask the row belongs to."""
+        return self.silent.flask
+
+
+CultureRow = FrameRow | SilenceRow
+
+
+def fold_order(row: CultureRow) -> tuple[AwareDatetime, str]:
+    """Key of the fold's order: time, then id; any delivery order gives one history."""
+    return row.at, row.row_id

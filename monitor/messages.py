@@ -1,0 +1,263 @@
+"""Every payload that crosses a stream: facts in the past tense, frozen and versioned, in one place.
+
+Units stand in the names (`_um`, `_s`, `_px`); times are UTC and aware; pixels and label images travel as `BlobRef`.
+A change of any field is a new `schema_version` and a new golden file; a reader parks a version that it does not know.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+
+from monitor.frames.identity import FrameId, FrameKey, Name
+
+SCHEMA_VERSION: Literal[1] = 1
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Digest = Annotated[str, Field(min_length=1, max_length=128)]
+
+
+class Fact(BaseModel):
+    """Base of everything that is stored or sent: frozen, unknown fields refused, infinities and NaN refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Message(Fact):
+    """Base of every stream payload; `kind` names it on the wire."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+
+
+class BlobRef(Fact):
+    """Where bytes lie, without the bytes: a path inside a named store, and their sha256.
+
+    `store` is `watch` (the microscope's folder) or `masks` (the state folder's label images); `path` is relative and
+    written with forward slashes, so that machines which mount the stores elsewhere agree.
+    """
+
+    store: Literal["watch", "masks"]
+    path: str
+    sha256: FrameId
+
+
+class Sample(Fact):
+    """What the operator knows about a flask, from `samples.csv`; empty cells are None."""
+
+    donor: str | None = None
+    passage: int | None = None
+    medium: str | None = None
+    stimulation: str | None = None
+    seeded_at: AwareDatetime | None = None
+
+
+class FrameArrived(Message):
+    """A complete, readable frame lies in the watched folder.
+
+    `source` is the path relative to the watched folder; `shape_px` is (rows, columns); `arrived_at` is when the
+    ingester found the file complete; `acquired_at` comes from the layout, the file's metadata or its mtime.
+    """
+
+    kind: Literal["frame_arrived"] = "frame_arrived"
+    frame_id: FrameId
+    key: FrameKey
+    pixels: BlobRef
+    shape_px: tuple[int, int]
+    dtype: Literal["uint8", "uint16", "float32"]
+    pixel_size_um: Annotated[float, Field(gt=0.0)]
+    acquired_at: AwareDatetime
+    arrived_at: AwareDatetime
+    sample: Sample = Sample()
+
+    @property
+    def source(self) -> str:
+        """Path of the file relative to the watched folder."""
+        return self.pixels.path
+
+
+class FrameQuality(Fact):
+    """Whether a frame and its masks can carry an estimate; thresholds live in `segmentation/quality.py`.
+
+    focus: sharpness, higher is sharper, unit-free; illumination: relative unevenness of the background, 0 is flat;
+    doubt: how undecided the network's maps are, 0 decided to 1 undecided; `reason` is set when `passes` is False.
+    """
+
+    focus: float
+    illumination: float
+    saturated_fraction: Fraction
+    confluency: Fraction
+    doubt: Fraction
+    passes: bool
+    reason: str | None = None
+
+
+class FrameSegmented(Message):
+    """Label images of cells and nuclei were made and stored; counts are of whole frames, border cells included."""
+
+    kind: Literal["frame_segmented"] = "frame_segmented"
+    frame: FrameArrived
+    cells: BlobRef
+    nuclei: BlobRef
+    n_cells: Annotated[int, Field(ge=0)]
+    n_nuclei: Annotated[int, Field(ge=0)]
+    quality: FrameQuality
+    engine: str
+    engine_digest: Digest
+    weights_digest: Digest
+
+    @property
+    def frame_id(self) -> str:
+        """Identity of the frame that was segmented."""
+        return self.frame.frame_id
+
+
+class FrameFailed(Message):
+    """A stage gave a frame up; `reason` is a code, `detail` a sentence with the mend."""
+
+    kind: Literal["frame_failed"] = "frame_failed"
+    frame_id: FrameId
+    stage: str
+    reason: str
+    detail: str
+
+
+class EstimateState(StrEnum):
+    """What a frame's estimate is worth."""
+
+    OK = "ok"
+    NOT_ASSESSABLE = "not_assessable"
+
+
+class Provenance(Fact):
+    """Digests of everything that made an estimate, so that it can be replayed."""
+
+    code_version: str
+    engine: str
+    engine_digest: Digest
+    weights: Digest
+    feature_contract: Digest
+    potency_model: Digest
+    calibration: Digest
+    configuration: Digest
+
+
+class FrameEstimate(Fact):
+    """Potency of one frame in percent of the reference lot: a pure function of the frame and the models.
+
+    `potency`, `low` and `high` are None unless `state` is ok; `reason` says why not.
+    """
+
+    state: EstimateState
+    reason: str | None = None
+    potency: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+class RollingEstimate(Fact):
+    """Potency of the flask over its last frames, as of one frame.
+
+    potency, low, high: percent of the reference lot, None when no frame in the window could be assessed;
+    trend_per_day: Theil-Sen slope over the window in percentage points per day, None below four frames;
+    n_frames: assessable frames in the window.
+    """
+
+    potency: float | None
+    low: float | None
+    high: float | None
+    trend_per_day: float | None
+    n_frames: Annotated[int, Field(ge=0)]
+
+
+class PotencyEstimated(Message):
+    """A frame was turned into an estimate, and the flask's rolling estimate was brought up to it.
+
+    A frame that arrives late changes the rolling estimates of the frames after it: these are published again with a
+    higher `revision`, and the greatest revision of a frame is the one that counts.
+    """
+
+    kind: Literal["potency_estimated"] = "potency_estimated"
+    frame_id: FrameId
+    key: FrameKey
+    source: str
+    acquired_at: AwareDatetime
+    n_cells: Annotated[int, Field(ge=0)]
+    n_nuclei: Annotated[int, Field(ge=0)]
+    quality: FrameQuality
+    estimate: FrameEstimate
+    rolling: RollingEstimate
+    revision: Annotated[int, Field(ge=0)] = 0
+    provenance: Provenance
+
+
+class Channel(StrEnum):
+    """The separate kinds of trouble; an alarm names exactly one."""
+
+    ARRIVAL = "arrival"
+    OPTICS = "optics"
+    SEGMENTATION = "segmentation"
+    MORPHOLOGY = "morphology"
+    POTENCY = "potency"
+
+
+class FlaskSilent(Message):
+    """No frame of a flask has arrived for several expected intervals, as the ingester's clock saw it."""
+
+    kind: Literal["flask_silent"] = "flask_silent"
+    flask: Name
+    last_frame_id: FrameId
+    last_acquired_at: AwareDatetime
+    observed_at: AwareDatetime
+    expected_interval_s: Annotated[float, Field(gt=0.0)]
+
+
+class DriftDetected(Message):
+    """A detector crossed its limit at a frame: statistic and limit in units of the baseline's standard deviation."""
+
+    kind: Literal["drift_detected"] = "drift_detected"
+    event_id: Digest
+    flask: Name
+    channel: Channel
+    detector: str
+    frame_id: FrameId
+    at: AwareDatetime
+    statistic: float
+    limit: float
+    provisional: bool
+
+
+class AlarmState(StrEnum):
+    """Where an alarm stands after ISA-18.2; operator states join when an operator can act."""
+
+    RAISED = "raised"
+    CLEARED = "cleared"
+
+
+class AlarmChanged(Message):
+    """An alarm was raised or cleared.
+
+    `event_id` is a digest of flask, channel, state and the row that caused it, so the same history gives the same
+    ids; `alarm_id` joins the events of one alarm; `estimated_onset_at` is when the trouble is believed to have begun.
+    """
+
+    kind: Literal["alarm_changed"] = "alarm_changed"
+    event_id: Digest
+    alarm_id: Digest
+    flask: Name
+    channel: Channel
+    state: AlarmState
+    at: AwareDatetime
+    frame_id: FrameId
+    estimated_onset_at: AwareDatetime
+    priority: Literal["high", "medium", "low"]
+    cause: str
+    action: str
+
+
+AnyMessage = Annotated[
+    FrameArrived | FrameSegmented | FrameFailed | PotencyEstimated | FlaskSilent | DriftDetected | AlarmChanged,
+    Field(discriminator="kind"),
+]
+"""Any payload; the wire names it by `kind`."""
+
+ANY_MESSAGE: TypeAdapter[AnyMessage] = TypeAdapter(AnyMessage)

@@ -1,0 +1,1 @@
+"""The record: stored facts behind one protocol; SQLite on one machine."""

@@ -1,0 +1,185 @@
+"""Settings: every room's small frozen model composed into one; the only place that reads YAML and the environment.
+
+Precedence: command line > `CELLVIGIL__SECTION__KEY` environment > YAML file > default. Unknown keys are refused.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+from monitor.culture.settings import CultureSettings
+from monitor.errors import SettingsError
+
+Seconds = Annotated[float, Field(gt=0.0)]
+
+
+class Section(BaseModel):
+    """Base of a settings section: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class WatchSettings(Section):
+    """Where frames appear and when one counts as complete.
+
+    layout: name of a preset or a path pattern with named groups (`cellvigil layout check` shows what it finds);
+    settle_s: size and mtime must hold still this long (network_settle_s on network file systems);
+    deadline_s: a file that is not readable after this long goes to quarantine;
+    rescan_s: how often the folder is compared with the ledger, whatever the events said;
+    expected_interval_s: time between frames of a position; None learns it from the flask's own frames;
+    max_frame_bytes: a frame whose header declares more is refused before it is decoded.
+    """
+
+    folder: Path = Path("frames")
+    layout: str = "flask-position-time"
+    samples: Path | None = None
+    pixel_size_um: Annotated[float, Field(gt=0.0)] | None = None
+    settle_s: Seconds = 2.0
+    network_settle_s: Seconds = 10.0
+    deadline_s: Seconds = 600.0
+    rescan_s: Seconds = 60.0
+    observer: Literal["auto", "events", "polling"] = "auto"
+    poll_s: Seconds = 5.0
+    expected_interval_s: Seconds | None = None
+    silent_intervals: Annotated[float, Field(ge=1.0)] = 3.0
+    max_frame_bytes: Annotated[int, Field(gt=0)] = 512 * 1024 * 1024
+
+
+class ServerSettings(Section):
+    """Which queue server to use; without `url` a project server in the state folder is started or attached."""
+
+    url: str | None = None
+    prefix: str = "cellvigil:"
+
+
+class DeliverySettings(Section):
+    """How the consume loop behaves.
+
+    claim_idle_s: an entry idle this long is taken over even if its consumer still beats;
+    beat_s: heartbeat period; a consumer is gone when it has not beaten for three periods;
+    max_solo_attempts: an entry that was attempted alone this often without an outcome is a dead letter.
+    """
+
+    claim_idle_s: Seconds = 60.0
+    beat_s: Seconds = 2.0
+    block_s: Seconds = 1.0
+    max_solo_attempts: Annotated[int, Field(ge=1)] = 3
+
+
+class SegmenterSettings(Section):
+    """How frames are segmented; `threads` None leaves the count to torch, `weights` None takes the shipped ones."""
+
+    batch_size: Annotated[int, Field(ge=1, le=64)] = 8
+    weights: Path | None = None
+    threads: Annotated[int, Field(ge=1)] | None = None
+    replicas: Annotated[int, Field(ge=1)] = 1
+
+
+class PredictorSettings(Section):
+    """How masks become estimates; flasks are spread over `partitions` streams, which `replicas` processes share."""
+
+    batch_size: Annotated[int, Field(ge=1, le=64)] = 8
+    partitions: Annotated[int, Field(ge=1, le=256)] = 4
+    replicas: Annotated[int, Field(ge=1)] = 1
+    model: Path | None = None
+
+
+class WebhookSettings(Section):
+    """One receiver of alarms; `secret_file` holds the HMAC key, never the settings themselves."""
+
+    url: str
+    secret_file: Path
+    allow_private: bool = False
+    timeout_s: Seconds = 10.0
+
+
+class NotifierSettings(Section):
+    """Who is told; failed deliveries are retried from `retry_first_s`, doubling up to `retry_most_s`."""
+
+    webhooks: tuple[WebhookSettings, ...] = ()
+    terminal: bool = True
+    retry_first_s: Seconds = 5.0
+    retry_most_s: Seconds = 3600.0
+    give_up_after_s: Seconds = 86_400.0
+
+
+class ClockSettings(Section):
+    """The culture's clock; `speed` other than 1 needs `origin` and `started` and is for demos and replays only."""
+
+    speed: Annotated[float, Field(gt=0.0)] = 1.0
+    origin: AwareDatetime | None = None
+    started: AwareDatetime | None = None
+
+
+class Settings(BaseSettings):
+    """Everything that can be set; see configs/default.yaml for the values with their comments."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CELLVIGIL__",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
+    )
+
+    state: Path = Path("state")
+    watch: WatchSettings = WatchSettings()
+    server: ServerSettings = ServerSettings()
+    delivery: DeliverySettings = DeliverySettings()
+    segmenter: SegmenterSettings = SegmenterSettings()
+    predictor: PredictorSettings = PredictorSettings()
+    culture: CultureSettings = CultureSettings()
+    notifier: NotifierSettings = NotifierSettings()
+    clock: ClockSettings = ClockSettings()
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the settings that can change a number (not of folders, addresses or process counts)."""
+        scientific = self.model_dump_json(include={"culture": True, "watch": {"pixel_size_um", "layout"}})
+        return hashlib.sha256(scientific.encode()).hexdigest()
+
+
+def load_settings(config: Path | None = None, overrides: dict[str, Any] | None = None) -> Settings:
+    """Read settings from overrides (command line), environment, a YAML file and the defaults, in that order.
+
+    Raises
+    ------
+    SettingsError
+        With the file, the key and the mend, when a file is missing or a key or value is not understood.
+    """
+    if config is not None and not config.is_file():
+        raise SettingsError(
+            f"configuration file {config} does not exist; check the path given to --config", reason="no_config"
+        )
+
+    class Sourced(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            env = EnvSettingsSource(settings_cls)
+            return init_settings, env, YamlConfigSettingsSource(settings_cls, yaml_file=config)
+
+    try:
+        sourced = Sourced(**(overrides or {}))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(
+            f"setting `{where}`: {first['msg']} (in {config or 'environment or command line'})", reason="bad_setting"
+        ) from error
+    return Settings.model_validate(sourced.model_dump())
