@@ -1,0 +1,224 @@
+"""The record on one machine: a SQLite file in WAL mode, safe against kill -9 and readable while it grows."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pydantic import TypeAdapter
+
+from monitor.culture.rows import CultureRow, FrameRow
+from monitor.messages import AlarmChanged, DriftDetected, FrameFailed, FrameSegmented, PotencyEstimated
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS segmentations (frame_id TEXT PRIMARY KEY, fact TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS failures (frame_id TEXT PRIMARY KEY, fact TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS culture_rows (
+  row_id TEXT PRIMARY KEY, flask TEXT NOT NULL, at TEXT NOT NULL, kind TEXT NOT NULL, fact TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS culture_rows_fold ON culture_rows (flask, at, row_id);
+CREATE TABLE IF NOT EXISTS estimates (
+  frame_id TEXT PRIMARY KEY, flask TEXT NOT NULL, acquired_at TEXT NOT NULL, revision INTEGER NOT NULL,
+  fact TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS estimates_flask ON estimates (flask, acquired_at, frame_id);
+CREATE TABLE IF NOT EXISTS drifts (
+  event_id TEXT PRIMARY KEY, flask TEXT NOT NULL, at TEXT NOT NULL, fact TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS alarms (
+  event_id TEXT PRIMARY KEY, flask TEXT NOT NULL, at TEXT NOT NULL, withdrawn INTEGER NOT NULL DEFAULT 0,
+  fact TEXT NOT NULL);
+"""
+
+_ROW: TypeAdapter[CultureRow] = TypeAdapter(CultureRow)
+
+
+def sortable(moment: datetime) -> str:
+    """Write a time so that text order is time order: UTC, fixed width.
+
+    >>> sortable(datetime(2026, 3, 10, 12, tzinfo=UTC))
+    '2026-03-10T12:00:00.000000+00:00'
+    """
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+class SqliteFlask:
+    """One flask inside an open write transaction; see `FlaskTransaction`."""
+
+    def __init__(self, connection: sqlite3.Connection, flask: str) -> None:
+        self._connection = connection
+        self._flask = flask
+
+    def add(self, row: CultureRow) -> bool:
+        """Store a row; False when a row with its id was stored before."""
+        cursor = self._connection.execute(
+            "INSERT OR IGNORE INTO culture_rows VALUES (?, ?, ?, ?, ?)",
+            (row.row_id, self._flask, sortable(row.at), row.kind, row.model_dump_json()),
+        )
+        return cursor.rowcount == 1
+
+    def count(self) -> int:
+        """Return how many rows the flask has."""
+        query = "SELECT count(*) FROM culture_rows WHERE flask = ?"
+        return int(self._connection.execute(query, (self._flask,)).fetchone()[0])
+
+    def rows(self) -> list[CultureRow]:
+        """Return every row of the flask in the order of the fold."""
+        query = "SELECT fact FROM culture_rows WHERE flask = ? ORDER BY at, row_id"
+        return [_ROW.validate_json(fact) for (fact,) in self._connection.execute(query, (self._flask,))]
+
+    def estimates(self) -> dict[str, PotencyEstimated]:
+        """Return the newest revision of every estimate of the flask by frame_id."""
+        query = "SELECT fact FROM estimates WHERE flask = ?"
+        facts = (
+            PotencyEstimated.model_validate_json(fact) for (fact,) in self._connection.execute(query, (self._flask,))
+        )
+        return {fact.frame_id: fact for fact in facts}
+
+    def put_estimates(self, estimates: Iterable[PotencyEstimated]) -> None:
+        """Store estimates; a higher revision supersedes, an equal or lower one changes nothing."""
+        self._connection.executemany(
+            "INSERT INTO estimates VALUES (?, ?, ?, ?, ?) ON CONFLICT (frame_id) DO UPDATE SET "
+            "revision = excluded.revision, fact = excluded.fact WHERE excluded.revision > estimates.revision",
+            [(e.frame_id, self._flask, sortable(e.acquired_at), e.revision, e.model_dump_json()) for e in estimates],
+        )
+
+    def put_drifts(self, drifts: Iterable[DriftDetected]) -> list[DriftDetected]:
+        """Store drift events; return those that were new."""
+        insert = "INSERT OR IGNORE INTO drifts VALUES (?, ?, ?, ?)"
+        return [
+            drift
+            for drift in drifts
+            if self._connection.execute(
+                insert, (drift.event_id, self._flask, sortable(drift.at), drift.model_dump_json())
+            ).rowcount
+        ]
+
+    def put_alarms(self, alarms: Iterable[AlarmChanged]) -> list[AlarmChanged]:
+        """Store alarm events, or bring back withdrawn ones; return those that were new or came back."""
+        upsert = (
+            "INSERT INTO alarms VALUES (?, ?, ?, 0, ?) ON CONFLICT (event_id) DO UPDATE SET withdrawn = 0 "
+            "WHERE alarms.withdrawn = 1"
+        )
+        return [
+            alarm
+            for alarm in alarms
+            if self._connection.execute(
+                upsert, (alarm.event_id, self._flask, sortable(alarm.at), alarm.model_dump_json())
+            ).rowcount
+        ]
+
+    def withdraw_alarms_except(self, event_ids: set[str]) -> None:
+        """Mark stored alarm events of the flask that the fold no longer yields as withdrawn."""
+        stored = self._connection.execute("SELECT event_id FROM alarms WHERE flask = ?", (self._flask,)).fetchall()
+        gone = [(event_id,) for (event_id,) in stored if event_id not in event_ids]
+        self._connection.executemany("UPDATE alarms SET withdrawn = 1 WHERE event_id = ?", gone)
+
+
+class SqliteRecord:
+    """The record in one SQLite file; each thread and process opens its own.
+
+    Parameters
+    ----------
+    path
+        The database file; created with its tables where missing.
+    readonly
+        Open for reading only: for tables, pages and exports beside a running system.
+    """
+
+    def __init__(self, path: Path, *, readonly: bool = False) -> None:
+        uri = f"{path.resolve().as_uri()}?mode={'ro' if readonly else 'rwc'}"
+        self._connection = sqlite3.connect(uri, uri=True, timeout=60.0, isolation_level=None)
+        if not readonly:
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.executescript(SCHEMA)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._connection
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    def put_segmentations(self, facts: Sequence[FrameSegmented]) -> None:
+        """Store segmentations in one transaction; one that is there already is left alone."""
+        with self._write() as connection:
+            rows = [(fact.frame_id, fact.model_dump_json()) for fact in facts]
+            connection.executemany("INSERT OR IGNORE INTO segmentations VALUES (?, ?)", rows)
+
+    def segmentation(self, frame_id: str) -> FrameSegmented | None:
+        """Return the stored segmentation of a frame."""
+        query = "SELECT fact FROM segmentations WHERE frame_id = ?"
+        found = self._connection.execute(query, (frame_id,)).fetchone()
+        return FrameSegmented.model_validate_json(found[0]) if found else None
+
+    def put_failure(self, failure: FrameFailed) -> None:
+        """Store that a stage gave a frame up; the first reason stays."""
+        with self._write() as connection:
+            row = (failure.frame_id, failure.model_dump_json())
+            connection.execute("INSERT OR IGNORE INTO failures VALUES (?, ?)", row)
+
+    def failures(self) -> list[FrameFailed]:
+        """Return every failure."""
+        query = "SELECT fact FROM failures ORDER BY frame_id"
+        return [FrameFailed.model_validate_json(fact) for (fact,) in self._connection.execute(query)]
+
+    @contextmanager
+    def flask(self, flask: str) -> Iterator[SqliteFlask]:
+        """Open a write transaction on a flask; commits on leaving, rolls back on an error."""
+        with self._write() as connection:
+            yield SqliteFlask(connection, flask)
+
+    def flasks(self) -> list[str]:
+        """Return the names of all flasks that have rows, sorted."""
+        query = "SELECT DISTINCT flask FROM culture_rows ORDER BY flask"
+        return [flask for (flask,) in self._connection.execute(query)]
+
+    def settled_ids(self) -> set[str]:
+        """Return the frame_ids that have an estimate or a failure."""
+        query = "SELECT frame_id FROM estimates UNION SELECT frame_id FROM failures"
+        return {frame_id for (frame_id,) in self._connection.execute(query)}
+
+    def _facts(self, table: str, order: str, flask: str | None, extra: str = "") -> Iterator[str]:
+        where = ["flask = :flask"] if flask is not None else []
+        where += [extra] if extra else []
+        clause = f"WHERE {' AND '.join(where)}" if where else ""
+        # table, order and extra are literals of this module; the flask's name is bound
+        query = f"SELECT fact FROM {table} {clause} ORDER BY {order}"
+        return (fact for (fact,) in self._connection.execute(query, {"flask": flask}))
+
+    def frame_rows(self, flask: str | None = None) -> list[FrameRow]:
+        """Return stored measurements, of one flask or all, ordered by time and id."""
+        facts = self._facts("culture_rows", "at, row_id", flask, "kind = 'frame'")
+        return [FrameRow.model_validate_json(fact) for fact in facts]
+
+    def estimates(self, flask: str | None = None, since: datetime | None = None) -> list[PotencyEstimated]:
+        """Return the newest revision of each estimate, ordered by acquisition time and frame_id."""
+        facts = self._facts("estimates", "acquired_at, frame_id", flask)
+        found = (PotencyEstimated.model_validate_json(fact) for fact in facts)
+        return [fact for fact in found if since is None or fact.acquired_at >= since]
+
+    def alarms(self, flask: str | None = None, *, withdrawn: bool = False) -> list[AlarmChanged]:
+        """Return alarm events in order of time; withdrawn ones only on request."""
+        facts = self._facts("alarms", "at, event_id", flask, "" if withdrawn else "withdrawn = 0")
+        return [AlarmChanged.model_validate_json(fact) for fact in facts]
+
+    def drifts(self, flask: str | None = None) -> list[DriftDetected]:
+        """Return drift events in order of time."""
+        return [DriftDetected.model_validate_json(fact) for fact in self._facts("drifts", "at, event_id", flask)]
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()

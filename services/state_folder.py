@@ -1,0 +1,45 @@
+"""What lies where in a state folder; everything a run keeps is in here, so two runs beside each other never meet."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class StateFolder:
+    """Names of the parts of a state folder.
+
+    >>> StateFolder(Path("state")).record.as_posix()
+    'state/record.sqlite3'
+    """
+
+    root: Path
+
+    @property
+    def ledger(self) -> Path:
+        """What was seen and what became of it; written by the ingester."""
+        return self.root / "ledger.sqlite3"
+
+    @property
+    def record(self) -> Path:
+        """Measurements, estimates and alarms."""
+        return self.root / "record.sqlite3"
+
+    @property
+    def outbox(self) -> Path:
+        """Deliveries of alarms, done and due; written by the notifier."""
+        return self.root / "outbox.sqlite3"
+
+    @property
+    def masks(self) -> Path:
+        """Label images of cells and nuclei."""
+        return self.root / "masks"
+
+    @property
+    def logs(self) -> Path:
+        """One log file per worker, JSON lines."""
+        return self.root / "logs"
+
+    def create(self) -> None:
+        """Make the folders that workers expect."""
+        for folder in (self.root, self.masks, self.logs):
+            folder.mkdir(parents=True, exist_ok=True)
