@@ -1,0 +1,72 @@
+# Everything starts here: `make demo` on a fresh Debian or Ubuntu machine, `make test` for the checks.
+#
+#   make demo        set up .venv and play a simulated acquisition through the whole chain
+#   make test        set up .venv and run the tests (make test-slow: those that take longer than ten seconds)
+#   make lint types layers
+#   make clean
+#
+# PYTHON=python3.12      which interpreter makes the environment; found by itself when not given
+# TORCH_INDEX=ADDRESS    a further package index, for a CPU build of PyTorch on a machine without an NVIDIA GPU
+# CONSTRAINTS=           go without the tested versions in .ci/constraints.txt
+# TESTS=tests/monitor    run a part of the tests
+
+VENV ?= .venv
+CONSTRAINTS ?= .ci/constraints.txt
+TORCH_INDEX ?=
+TESTS ?=
+
+BIN := $(VENV)/bin
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
+PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell $(name) -c '$(SUPPORTED)' >/dev/null 2>&1 && echo $(name))))
+PIP_INSTALL = $(BIN)/python -m pip install $(if $(CI),--quiet) --disable-pip-version-check --no-input \
+	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
+# Two test processes share two cores: more threads in each would only wait for one another.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+.PHONY: demo dev test test-slow lint types layers clean
+
+demo: $(VENV)/.installed
+	$(BIN)/cellvigil demo
+
+dev: $(VENV)/.installed-dev
+
+test: $(VENV)/.installed-dev
+	$(PYTEST) -n 2 --dist loadfile -m "not slow" $(TESTS)
+
+# One after the other: these start workers of their own, and some of them measure time.
+test-slow: $(VENV)/.installed-dev
+	$(PYTEST) -m slow $(TESTS)
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
+
+layers: $(VENV)/.installed-dev
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	find monitor services tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "cellvigil needs Python 3.11, 3.12 or 3.13 and found none on PATH;" \
+		"install one (apt-get install python3 python3-venv) or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PYTHON) -c '$(SUPPORTED)' || { echo "cellvigil needs Python 3.11, 3.12 or 3.13, but $(PYTHON) is" \
+		"`$(PYTHON) --version 2>&1`; name another: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments;" \
+		"run: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/python
+	@echo "Installing cellvigil into $(VENV): about 1.3 GB and two minutes with a CPU build of PyTorch."
+	$(PIP_INSTALL) --editable .
+	@$(BIN)/python -c 'import lightgbm' || { echo "lightgbm cannot load the OpenMP runtime;" \
+		"run: apt-get install libgomp1" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP_INSTALL) --editable '.[dev]'
+	@touch $@
