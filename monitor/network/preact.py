@@ -37,7 +37,8 @@ class PreActBottleneck(nn.Module):
         y = self.conv1(active)
         y = self.conv2(self.activate(self.norm2(y)))
         y = self.conv3(self.activate(self.norm3(y)))
-        return kept + y
+        added: Tensor = kept + y
+        return added
 
 
 class PreActResNet50(nn.Module):

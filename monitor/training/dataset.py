@@ -1,0 +1,130 @@
+"""Fields with known instances, and random crops of them as the network sees them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from monitor.frames.normalize import normalize
+from monitor.training.augment import AugmentSettings, distort, random_affine
+from monitor.training.targets import boundary_map, centre_map
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One labelled field, normalised, at its native scale.
+
+    pixels (Y, X) float32; cells, nuclei (Y, X) int32; cell_centre, nucleus_centre (Y, X) float32; has_nuclei says
+    whether nuclei were labelled at all: where not, the nucleus loss leaves the field out; pixel_size_um > 0.
+    """
+
+    pixels: NDArray[np.float32]
+    cells: NDArray[np.int32]
+    nuclei: NDArray[np.int32]
+    cell_centre: NDArray[np.float32]
+    nucleus_centre: NDArray[np.float32]
+    has_nuclei: bool
+    pixel_size_um: float
+
+
+def make_field(
+    pixels: NDArray[np.generic],
+    cells: NDArray[np.integer],
+    nuclei: NDArray[np.integer] | None,
+    pixel_size_um: float,
+) -> Field:
+    """Normalise a field and compute its targets once, on whole instances."""
+    cell_labels = cells.astype(np.int32)
+    nucleus_labels = np.zeros_like(cell_labels) if nuclei is None else nuclei.astype(np.int32)
+    return Field(
+        pixels=normalize(pixels, pixel_size_um),
+        cells=cell_labels,
+        nuclei=nucleus_labels,
+        cell_centre=centre_map(cell_labels),
+        nucleus_centre=centre_map(nucleus_labels),
+        has_nuclei=nuclei is not None,
+        pixel_size_um=pixel_size_um,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Crops of a training step, all [B, ., H, W].
+
+    pixels [B, 1, H, W] float32; cell, boundary, nucleus [B, H, W] float32 of 0 and 1; cell_centre, nucleus_centre
+    [B, H, W] float32; has_nuclei [B] float32; seen [B, H, W] float32: 0 where the crop reaches beyond its field.
+    """
+
+    pixels: Tensor
+    cell: Tensor
+    cell_centre: Tensor
+    boundary: Tensor
+    nucleus: Tensor
+    nucleus_centre: Tensor
+    has_nuclei: Tensor
+    seen: Tensor
+
+
+class CropSampler:
+    """Draws batches of random crops: groups of fields by given shares, then rotation, scale, polarity, gain, blur.
+
+    Parameters
+    ----------
+    groups
+        (share, fields) pairs; a crop comes from a group with a probability proportional to its share.
+    pixel_size_um
+        Scale of the crops: that of the network.
+    """
+
+    def __init__(
+        self,
+        groups: Sequence[tuple[float, Sequence[Field]]],
+        *,
+        pixel_size_um: float,
+        crop_px: int,
+        settings: AugmentSettings,
+        seed: int,
+    ) -> None:
+        self._groups = [(share, fields) for share, fields in groups if fields and share > 0.0]
+        self._shares = np.array([share for share, _ in self._groups])
+        self._pixel_size_um = pixel_size_um
+        self._crop_px = crop_px
+        self._settings = settings
+        self._random = np.random.default_rng(seed)
+
+    def batch(self, size: int) -> Batch:
+        """Return a batch of `size` crops."""
+        crops = [self._crop() for _ in range(size)]
+        return Batch(*(torch.stack(parts) for parts in zip(*crops, strict=True)))
+
+    def _crop(self) -> tuple[Tensor, ...]:
+        group = self._random.choice(len(self._groups), p=self._shares / self._shares.sum())
+        fields = self._groups[group][1]
+        field = fields[int(self._random.integers(len(fields)))]
+        grid = random_affine(
+            self._random, field.pixels.shape, self._crop_px, self._pixel_size_um / field.pixel_size_um, self._settings
+        )
+        pixels = _warp(field.pixels, grid, "bilinear")
+        cells = _warp(field.cells.astype(np.float32), grid, "nearest")
+        nuclei = _warp(field.nuclei.astype(np.float32), grid, "nearest")
+        seen = _warp(np.ones_like(field.pixels), grid, "nearest")
+        distorted = distort(pixels.numpy(), self._random, self._settings)
+        return (
+            torch.from_numpy(distorted)[None],
+            (cells > 0).float(),
+            _warp(field.cell_centre, grid, "bilinear") * (cells > 0),
+            torch.from_numpy(boundary_map(cells.numpy().astype(np.int32))).float(),
+            (nuclei > 0).float(),
+            _warp(field.nucleus_centre, grid, "bilinear") * (nuclei > 0),
+            torch.tensor(float(field.has_nuclei)),
+            seen,
+        )
+
+
+def _warp(plane: NDArray[np.float32], grid: Tensor, mode: str) -> Tensor:
+    source = torch.from_numpy(plane)[None, None]
+    return functional.grid_sample(source, grid[None], mode=mode, padding_mode="zeros", align_corners=False)[0, 0]

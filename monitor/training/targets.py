@@ -1,0 +1,98 @@
+"""Targets that the network learns: what is a cell, where its edge runs, and a map with one peak per instance."""
+
+import heapq
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+_STEPS = np.array(
+    [(-1, -1, 1), (-1, 0, 0), (-1, 1, 1), (0, -1, 0), (0, 1, 0), (1, -1, 1), (1, 0, 0), (1, 1, 1)], dtype=np.int64
+)
+
+
+@numba.njit(cache=True)
+def _distances(inside: NDArray[np.bool_], row: int, column: int) -> NDArray[np.float32]:
+    """Geodesic distances from one pixel within a (Y, X) mask; -1 where it cannot be reached (Dijkstra 1959)."""
+    rows, columns = inside.shape
+    distance = np.full((rows, columns), -1.0, np.float32)
+    queue = [(np.float32(0.0), row, column)]
+    while len(queue) > 0:
+        here, r, c = heapq.heappop(queue)
+        if distance[r, c] >= 0.0:
+            continue
+        distance[r, c] = here
+        for k in range(8):
+            y, x = r + _STEPS[k, 0], c + _STEPS[k, 1]
+            if 0 <= y < rows and 0 <= x < columns and inside[y, x] and distance[y, x] < 0.0:
+                length = np.float32(1.4142135) if _STEPS[k, 2] == 1 else np.float32(1.0)
+                heapq.heappush(queue, (here + length, y, x))
+    return distance
+
+
+@numba.njit(cache=True)
+def _one_instance(inside: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Map of one instance: 1 at its geodesic centre, 0 at the farthest point, 0 outside."""
+    rows, columns = inside.shape
+    flat = np.argmax(inside)
+    first = _distances(inside, flat // columns, flat % columns)
+    far = np.argmax(first)
+    from_a = _distances(inside, far // columns, far % columns)
+    end = np.argmax(from_a)
+    from_b = _distances(inside, end // columns, end % columns)
+    best, centre = np.float32(np.inf), 0
+    for i in range(rows * columns):
+        r, c = i // columns, i % columns
+        if from_a[r, c] >= 0.0:
+            worst = max(from_a[r, c], from_b[r, c])
+            if worst < best:
+                best, centre = worst, i
+    distance = _distances(inside, centre // columns, centre % columns)
+    reach = max(distance.max(), np.float32(1.0))
+    result = np.zeros((rows, columns), np.float32)
+    for r in range(rows):
+        for c in range(columns):
+            if distance[r, c] >= 0.0:
+                result[r, c] = np.float32(1.0) - distance[r, c] / reach
+    return result
+
+
+def centre_map(labels: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Return the single-peak geodesic map of a label image.
+
+    Parameters
+    ----------
+    labels
+        (Y, X) int32, 0 is background. Only the part of a label that is connected with its first pixel counts.
+
+    Returns
+    -------
+    (Y, X) float32 in [0, 1]: in every instance one minus the geodesic distance from its geodesic centre (the pixel
+    whose farthest point is nearest), divided by the largest; 0 outside.
+    """
+    from scipy import ndimage
+
+    result = np.zeros(labels.shape, np.float32)
+    for index, window in enumerate(ndimage.find_objects(labels), start=1):
+        if window is not None:
+            inside = labels[window] == index
+            result[window][inside] = _one_instance(inside)[inside]
+    return result
+
+
+def boundary_map(labels: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Return (Y, X) bool: the inner edge of every instance, widened by one pixel."""
+    edge = np.zeros(labels.shape, bool)
+    vertical = labels[1:] != labels[:-1]
+    horizontal = labels[:, 1:] != labels[:, :-1]
+    edge[1:] |= vertical
+    edge[:-1] |= vertical
+    edge[:, 1:] |= horizontal
+    edge[:, :-1] |= horizontal
+    edge &= labels > 0
+    wide = edge.copy()
+    wide[1:] |= edge[:-1]
+    wide[:-1] |= edge[1:]
+    wide[:, 1:] |= edge[:, :-1]
+    wide[:, :-1] |= edge[:, 1:]
+    return wide

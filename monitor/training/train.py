@@ -1,0 +1,197 @@
+"""The training loop: resumable after a kill at any moment, averaged weights, bf16 where the processor has it."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from monitor.network.segnet import SegmentationNetwork
+from monitor.training.augment import AugmentSettings
+from monitor.training.dataset import Batch, CropSampler
+from monitor.training.dataset import Field as LabelledField
+from monitor.training.loss import segmentation_loss
+
+Positive = Annotated[float, Field(gt=0.0)]
+
+
+class TrainSettings(BaseModel):
+    """How a segmentation network is trained.
+
+    steps: length of the whole schedule (linear warm-up, then cosine to a hundredth); average: decay of the
+    exponential moving average of the weights; checkpoint_s: seconds between checkpoints.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    width: Positive = 0.5
+    decoder_channels: int = 96
+    pixel_size_um: Positive = 0.87
+    crop_px: int = 320
+    batch_size: int = 4
+    steps: int = 6000
+    warm_up_steps: int = 200
+    learning_rate: Positive = 1.2e-3
+    weight_decay: Positive = 0.02
+    average: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.998
+    seed: int = 0
+    checkpoint_s: Positive = 120.0
+    augment: AugmentSettings = AugmentSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where the training stands: step, mean loss since the last report, seconds per step."""
+
+    step: int
+    loss: float
+    seconds_per_step: float
+
+
+def train(
+    settings: TrainSettings,
+    groups: Sequence[tuple[float, Sequence[LabelledField]]],
+    folder: Path,
+    *,
+    until_s: float = math.inf,
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> Path:
+    """Train, or go on training, in `folder`; return the file of the averaged weights (safetensors, float32).
+
+    Parameters
+    ----------
+    groups
+        (share, fields) pairs that crops are drawn from.
+    until_s
+        Stop after this many seconds with a checkpoint, to go on later.
+    """
+    torch.manual_seed(settings.seed)
+    run = _Run(settings, folder)
+    started = time.monotonic()
+    # another seed after each resume, or the same crops would come again
+    sampler = CropSampler(
+        groups,
+        pixel_size_um=settings.pixel_size_um,
+        crop_px=settings.crop_px,
+        settings=settings.augment,
+        seed=settings.seed + 1000 * run.step,
+    )
+    with ThreadPoolExecutor(1) as ahead:
+        upcoming = ahead.submit(sampler.batch, settings.batch_size)
+        losses: list[float] = []
+        saved = reported = time.monotonic()
+        while run.step < settings.steps and time.monotonic() - started < until_s:
+            batch = upcoming.result()
+            upcoming = ahead.submit(sampler.batch, settings.batch_size)
+            losses.append(run.advance(batch))
+            now = time.monotonic()
+            if len(losses) == 50:
+                report(Progress(run.step, sum(losses) / 50, (now - reported) / 50))
+                losses, reported = [], now
+            if now - saved > settings.checkpoint_s:
+                run.save()
+                saved = now
+    run.save()
+    return run.averaged_file
+
+
+class _Run:
+    """Network, optimiser and average of one run, with their checkpoint."""
+
+    def __init__(self, settings: TrainSettings, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._settings = settings
+        self._file = folder / "checkpoint.safetensors"
+        self.averaged_file = folder / "averaged.safetensors"
+        self.step = 0
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        network = SegmentationNetwork(settings.width, settings.decoder_channels)
+        self._network = network.to(self._device)
+        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # valid, missing in the stubs
+        self._averaged = {name: value.detach().clone() for name, value in self._network.state_dict().items()}
+        self._optimizer = torch.optim.AdamW(
+            self._network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        if self._file.exists():
+            self._load()
+
+    def advance(self, batch: Batch) -> float:
+        """Take one step and return its loss."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._rate()
+        moved = Batch(*(getattr(batch, name).to(self._device) for name in Batch.__slots__))
+        pixels = moved.pixels.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self._device, torch.bfloat16, enabled=_fast_bfloat16(self._device)):
+            maps = self._network(pixels)
+        loss = segmentation_loss(maps.float(), moved)
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's own annotation is missing
+        torch.nn.utils.clip_grad_norm_(self._network.parameters(), 5.0)
+        self._optimizer.step()
+        self.step += 1
+        self._average()
+        return float(loss.detach())
+
+    def save(self) -> None:
+        """Write the checkpoint and the averaged weights, each whole or not at all."""
+        tensors: dict[str, Tensor] = {f"network.{k}": v for k, v in self._network.state_dict().items()}
+        tensors |= {f"averaged.{k}": v for k, v in self._averaged.items()}
+        for index, state in self._optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
+        _replace(self._file, tensors, {"step": str(self.step), "settings": self._settings.model_dump_json()})
+        _replace(self.averaged_file, self._averaged, {"step": str(self.step)})
+
+    def _load(self) -> None:
+        from safetensors import safe_open
+
+        with safe_open(self._file, "pt") as stored:
+            self.step = int(stored.metadata()["step"])
+        tensors = load_file(self._file, device=self._device)
+        self._network.load_state_dict(_under(tensors, "network."))
+        self._averaged = _under(tensors, "averaged.")
+        full = self._optimizer.state_dict()
+        states: dict[int, dict[str, Tensor]] = {}
+        for name, value in _under(tensors, "optimizer.").items():
+            index, part = name.split(".", 1)
+            states.setdefault(int(index), {})[part] = value
+        self._optimizer.load_state_dict({"state": states, "param_groups": full["param_groups"]})
+
+    def _rate(self) -> float:
+        settings = self._settings
+        if self.step < settings.warm_up_steps:
+            return settings.learning_rate * (self.step + 1) / settings.warm_up_steps
+        done = (self.step - settings.warm_up_steps) / max(1, settings.steps - settings.warm_up_steps)
+        return settings.learning_rate * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * min(done, 1.0))))
+
+    def _average(self) -> None:
+        decay = min(self._settings.average, (1 + self.step) / (10 + self.step))
+        for name, value in self._network.state_dict().items():
+            if value.is_floating_point():
+                self._averaged[name].lerp_(value.detach(), 1.0 - decay)
+            else:
+                self._averaged[name].copy_(value)
+
+
+def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _replace(file: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    part = file.with_suffix(".part")
+    save_file({name: value.contiguous() for name, value in tensors.items()}, part, metadata=metadata)
+    part.replace(file)
+
+
+def _fast_bfloat16(device: str) -> bool:
+    """Whether bf16 is faster than fp32 here; without avx512_bf16 a CPU is several times slower with it."""
+    if device == "cuda":
+        return True
+    flags = Path("/proc/cpuinfo")
+    return flags.exists() and "avx512_bf16" in flags.read_text(encoding="utf-8", errors="replace")
