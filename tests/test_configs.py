@@ -1,0 +1,70 @@
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from monitor.errors import SettingsError
+from services.settings import Settings, load_settings
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_in_the_environment(monkeypatch: pytest.MonkeyPatch):
+    for name in [name for name in os.environ if name.startswith("CELLVIGIL__")]:
+        monkeypatch.delenv(name)
+
+
+def leaves(tree: dict, prefix: str = "") -> dict[str, object]:
+    flat = {}
+    for key, value in tree.items():
+        flat |= leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_every_file_loads(path: Path):
+    assert load_settings(path)
+
+
+def test_default_file_names_every_setting():
+    written = yaml.safe_load((ROOT / "configs/default.yaml").read_text())
+
+    assert set(leaves(written)) == set(leaves(Settings().model_dump()))
+
+
+def test_default_file_equals_the_defaults():
+    assert load_settings(ROOT / "configs/default.yaml") == load_settings()
+
+
+@pytest.mark.parametrize("path", [p for p in CONFIGS if p.name != "default.yaml"], ids=lambda path: path.name)
+def test_other_files_change_only_what_they_name(path: Path):
+    chosen, defaults = leaves(load_settings(path).model_dump()), leaves(Settings().model_dump())
+    written = leaves(yaml.safe_load(path.read_text()))
+
+    assert {key for key in chosen if chosen[key] != defaults[key]} <= set(written)
+
+
+def test_every_setting_of_the_default_file_has_a_comment_above_its_group():
+    lines = (ROOT / "configs/default.yaml").read_text().splitlines()
+    commented = False
+    bare = []
+    for line in lines:
+        if not line.strip() or line.endswith(":"):
+            commented = False
+        elif line.lstrip().startswith("#"):
+            commented = True
+        elif not commented:
+            bare.append(line)
+
+    assert bare == []
+
+
+def test_unknown_key_is_refused_with_its_name(tmp_path: Path):
+    path = tmp_path / "wrong.yaml"
+    path.write_text("watch:\n  settel_s: 3\n")
+
+    with pytest.raises(SettingsError, match=r"watch\.settel_s"):
+        load_settings(path)
