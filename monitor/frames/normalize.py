@@ -48,7 +48,8 @@ def normalize(pixels: NDArray[np.generic], pixel_size_um: float) -> NDArray[np.f
     scale = contrast_scale(detail, pixel_size_um)
     if scale <= 0.0:
         return np.zeros_like(frame)
-    return np.clip(detail / np.float32(scale), -CLIP, CLIP)
+    normalized: NDArray[np.float32] = np.clip(detail / np.float32(scale), -CLIP, CLIP)
+    return normalized
 
 
 def background(frame: NDArray[np.float32], pixel_size_um: float) -> NDArray[np.float32]:

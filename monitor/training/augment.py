@@ -82,4 +82,5 @@ def _uneven(pixels: NDArray[np.float32], random: np.random.Generator) -> NDArray
     a, b, c = random.uniform(-0.35, 0.35, 3)
     gain = 1.0 + a * x + b * y + c * (x * x + y * y - 0.7)
     offset = random.uniform(-0.3, 0.3) * x + random.uniform(-0.3, 0.3) * y
-    return (pixels * gain + offset).astype(np.float32)
+    uneven: NDArray[np.float32] = (pixels * gain + offset).astype(np.float32)
+    return uneven

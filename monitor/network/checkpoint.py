@@ -1,0 +1,119 @@
+"""Weights on disk: safetensors beside a JSON card; verified before they are opened, never a pickle."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from monitor.errors import ModelRefused
+from monitor.network.segnet import SegmentationNetwork
+
+SHIPPED = Path(__file__).parent / "weights" / "segmenter.json"
+"""Card of the weights that come with the package."""
+
+
+class DecodeSettings(BaseModel):
+    """How maps become labels; chosen on training fields, never on validation fields.
+
+    smooth_px: Gaussian on the centre map; persistence: two peaks closer than this in depth are one cell;
+    boundary_weight: how much a predicted edge lowers the map; threshold: foreground probability; areas in um2.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    smooth_px: float = 2.0
+    persistence: float = 0.07
+    boundary_weight: float = 0.2
+    threshold: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
+    min_peak: float = 0.25
+    min_cell_um2: float = 100.0
+    min_nucleus_um2: float = 25.0
+    nucleus_persistence: float = 0.15
+
+
+class ModelCard(BaseModel):
+    """What a weights file is, what it was made from and what it must not be used for.
+
+    `sha256` is of the weights file beside the card; `pixel_size_um` is the scale that frames are resampled to.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    weights: str
+    sha256: str
+    width: float
+    decoder_channels: int
+    pixel_size_um: Annotated[float, Field(gt=0.0)]
+    decode: DecodeSettings = DecodeSettings()
+    data: list[str]
+    licence: str
+    scores: dict[str, Any]
+    intended_use: str
+    must_not_be_used_for: str
+
+
+def read_card(path: Path = SHIPPED) -> ModelCard:
+    """Read a model card.
+
+    Raises
+    ------
+    ModelRefused
+        The card is missing or is not a card.
+    """
+    try:
+        return ModelCard.model_validate_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        message = f"model card {path} does not exist; reinstall the package or correct `segmenter.weights`"
+        raise ModelRefused(message, reason="no_weights") from error
+    except ValidationError as error:
+        raise ModelRefused(f"{path} is not a model card: {error.errors()[0]['msg']}", reason="bad_card") from error
+
+
+def load_network(path: Path = SHIPPED) -> tuple[SegmentationNetwork, ModelCard]:
+    """Return the network in evaluation mode, float32 on the CPU, and its card.
+
+    Raises
+    ------
+    ModelRefused
+        The digest of the weights is not the one on the card (nothing is parsed then), or the file does not fit.
+    """
+    card = read_card(path)
+    file = path.parent / card.weights
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError as error:
+        raise ModelRefused(f"weights {file} do not exist; reinstall the package", reason="no_weights") from error
+    if hashlib.sha256(content).hexdigest() != card.sha256:
+        message = f"weights {file} are not those that {path.name} describes; restore both from the same source"
+        raise ModelRefused(message, reason="digest")
+    network = SegmentationNetwork(card.width, card.decoder_channels)
+    network.load_state_dict({name: _wide(value) for name, value in load_tensors(content).items()})
+    return network.eval(), card
+
+
+def save_network(state: dict[str, Tensor], card: dict[str, Any], path: Path) -> ModelCard:
+    """Write weights as float16 and their card; return the card with its digest filled in.
+
+    `state` is a state dict; `card` holds the fields of `ModelCard` except `weights` and `sha256`.
+    """
+    content = save_tensors({name: _narrow(value).contiguous() for name, value in state.items()})
+    file = path.with_suffix(".safetensors")
+    file.write_bytes(content)
+    whole = ModelCard(weights=file.name, sha256=hashlib.sha256(content).hexdigest(), **card)
+    path.write_text(json.dumps(whole.model_dump(), indent=2) + "\n", encoding="utf-8")
+    return whole
+
+
+def _narrow(value: Tensor) -> Tensor:
+    return value.to(torch.float16) if value.is_floating_point() else value
+
+
+def _wide(value: Tensor) -> Tensor:
+    return value.to(torch.float32) if value.is_floating_point() else value
