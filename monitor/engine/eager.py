@@ -52,12 +52,10 @@ class EagerEngine:
             with torch.inference_mode():
                 frames = torch.from_numpy(batch).to(self._device, self._dtype)
                 parts = [
-                    self._network(part.contiguous(memory_format=torch.channels_last)) for part in self._split(frames)
+                    self._network(part.contiguous(memory_format=torch.channels_last))
+                    for part in torch.split(frames, self.batch_size)
                 ]
                 maps: NDArray[np.float32] = torch.cat(parts).float().cpu().numpy()
         except torch.OutOfMemoryError as error:
             raise EngineFailure(f"{self.name} ran out of memory on {batch.shape}", reason="out_of_memory") from error
         return maps
-
-    def _split(self, frames: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return frames.split(self.batch_size)

@@ -86,6 +86,26 @@ def _root(parent: NDArray[np.int32], node: int) -> int:
 
 
 @numba.njit(cache=True, nogil=True)
+def _join(
+    near: int,
+    best: int,
+    owner: NDArray[np.int32],
+    parent: NDArray[np.int32],
+    peak: NDArray[np.int32],
+    meeting: int,
+    persistence: int,
+) -> int:
+    """Bring a neighbour's instance together with the one found so far; return the higher of them."""
+    node = _root(parent, owner[near])
+    if best < 0 or node == best:
+        return node
+    lower, higher = (node, best) if peak[node] <= peak[best] else (best, node)
+    if peak[lower] - meeting < persistence:
+        parent[lower] = higher
+    return higher
+
+
+@numba.njit(cache=True, nogil=True)
 def _flood(
     order: NDArray[np.int64],
     height: NDArray[np.int32],
@@ -101,32 +121,27 @@ def _flood(
     for place in order:
         row, column = place // columns, place % columns
         best = -1
-        for dr in range(-1, 2):
-            for dc in range(-1, 2):
-                r, c = row + dr, column + dc
-                if (dr == 0 and dc == 0) or r < 0 or r >= rows or c < 0 or c >= columns:
-                    continue
+        for r in range(max(row - 1, 0), min(row + 2, rows)):
+            for c in range(max(column - 1, 0), min(column + 2, columns)):
                 near = r * columns + c
-                if owner[near] < 0 or within[near] != within[place]:
-                    continue
-                node = _root(parent, owner[near])
-                if best < 0:
-                    best = node
-                elif node != best:
-                    lower, higher = (node, best) if peak[node] <= peak[best] else (best, node)
-                    if peak[lower] - height[place] < persistence:
-                        parent[lower] = higher
-                    best = higher
+                if owner[near] >= 0 and within[near] == within[place]:
+                    best = _join(near, best, owner, parent, peak, height[place], persistence)
         if best < 0:
             parent[count] = count
             peak[count] = height[place]
             best = count
             count += 1
         owner[place] = best
-    labels = np.zeros(rows * columns, np.int32)
+    return _named(owner, parent, count)
+
+
+@numba.njit(cache=True, nogil=True)
+def _named(owner: NDArray[np.int32], parent: NDArray[np.int32], count: int) -> NDArray[np.int32]:
+    """Give every instance a number from 1 in the order of its first pixel."""
+    labels = np.zeros(owner.size, np.int32)
     name = np.zeros(count, np.int32)
     used = 0
-    for place in range(rows * columns):
+    for place in range(owner.size):
         if owner[place] >= 0:
             node = _root(parent, owner[place])
             if name[node] == 0:

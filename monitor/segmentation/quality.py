@@ -1,0 +1,128 @@
+"""Whether a frame and its masks can carry an estimate, measured on the frame itself."""
+
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from scipy import ndimage
+
+from monitor.frames.normalize import background, noise_sigma
+from monitor.messages import FrameQuality
+
+FINE_UM = (0.7, 1.4)
+COARSE_UM = (2.8, 5.6)
+"""Scales, in micrometres, between which focus is compared: fine detail fades under defocus, coarse detail stays."""
+
+
+class QualitySettings(BaseModel):
+    """Limits beyond which a frame is kept out of potency.
+
+    min_focus: absolute, for frames in which hardly any fine detail is left; a loss of focus against the flask's own
+    earlier frames is found sooner, by the optics channel; max_doubt: share of the cell area that the network leaves
+    undecided; max_saturated: share of pixels at the camera's limits.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    min_focus: Annotated[float, Field(ge=0.0)] = 0.05
+    max_doubt: Annotated[float, Field(gt=0.0, le=1.0)] = 0.45
+    max_saturated: Annotated[float, Field(gt=0.0, le=1.0)] = 0.2
+
+
+def assess(
+    pixels: NDArray[np.generic],
+    normalized: NDArray[np.float32],
+    probability: NDArray[np.float32],
+    cells: NDArray[np.int32],
+    pixel_size_um: float,
+    settings: QualitySettings,
+) -> FrameQuality:
+    """Measure a frame's quality.
+
+    Parameters
+    ----------
+    pixels
+        (Y, X) camera counts on the frame's own grid, for saturation.
+    normalized, probability, cells
+        (Y', X') at the network's scale `pixel_size_um`: normalised pixels, cell probability, cell labels.
+    """
+    focus = focus_of(normalized, cells, pixel_size_um)
+    doubt = doubt_of(probability)
+    saturated = saturated_fraction(pixels)
+    confluency = float((cells > 0).mean())
+    reason = _reason(focus, doubt, saturated, int(cells.max(initial=0)), settings)
+    return FrameQuality(
+        focus=focus,
+        illumination=unevenness(pixels, pixel_size_um),
+        saturated_fraction=saturated,
+        confluency=confluency,
+        doubt=doubt,
+        passes=reason is None,
+        reason=reason,
+    )
+
+
+def focus_of(normalized: NDArray[np.float32], cells: NDArray[np.int32], pixel_size_um: float) -> float:
+    """Return the ratio of fine to coarse detail on and around the cells, noise taken off; 0 when nothing is there.
+
+    Measured where cells are, so that it hardly depends on how many there are.
+    """
+    where = ndimage.binary_dilation(cells > 0, iterations=max(1, round(3.0 / pixel_size_um)))
+    if where.sum() < 100:
+        where = np.ones(cells.shape, bool)
+    fine = _band(normalized, FINE_UM, pixel_size_um)
+    coarse = _band(normalized, COARSE_UM, pixel_size_um)
+    noise = noise_sigma(normalized) * _noise_gain(FINE_UM, pixel_size_um)
+    fine_power = max(float((fine[where] ** 2).mean()) - noise**2, 0.0)
+    coarse_power = float((coarse[where] ** 2).mean())
+    return float(np.sqrt(fine_power / coarse_power)) if coarse_power > 0.0 else 0.0
+
+
+def doubt_of(probability: NDArray[np.float32]) -> float:
+    """Return how undecided the network is over what may be cells, 0 (decided) to 1 (every pixel at one half)."""
+    maybe = probability > 0.1
+    if not maybe.any():
+        return 0.0
+    chosen = probability[maybe]
+    return float((4.0 * chosen * (1.0 - chosen)).mean())
+
+
+def saturated_fraction(pixels: NDArray[np.generic]) -> float:
+    """Return the share of pixels at the ends of an integer camera's range; 0 for float frames."""
+    if not np.issubdtype(pixels.dtype, np.integer):
+        return 0.0
+    limits = np.iinfo(pixels.dtype)
+    return float(((pixels == limits.max) | (pixels == limits.min)).mean())
+
+
+def unevenness(pixels: NDArray[np.generic], pixel_size_um: float) -> float:
+    """Return the spread of the background relative to its middle; 0 is flat, and for frames around zero."""
+    light = background(pixels.astype(np.float32), pixel_size_um)[::8, ::8]
+    low, middle, high = np.percentile(light, [2.0, 50.0, 98.0])
+    return float((high - low) / middle) if middle > 0.0 else 0.0
+
+
+def _reason(focus: float, doubt: float, saturated: float, n_cells: int, settings: QualitySettings) -> str | None:
+    if saturated > settings.max_saturated:
+        return "saturated"
+    if doubt > settings.max_doubt:
+        return "not_understood"
+    if n_cells == 0:
+        return "empty"
+    if focus < settings.min_focus:
+        return "out_of_focus"
+    return None
+
+
+def _band(plane: NDArray[np.float32], scales_um: tuple[float, float], pixel_size_um: float) -> NDArray[np.float32]:
+    narrow, wide = (ndimage.gaussian_filter(plane, scale / pixel_size_um) for scale in scales_um)
+    band: NDArray[np.float32] = narrow - wide
+    return band
+
+
+def _noise_gain(scales_um: tuple[float, float], pixel_size_um: float) -> float:
+    """Standard deviation of white noise of deviation 1 after the band filter."""
+    a, b = ((scale / pixel_size_um) ** 2 for scale in scales_um)
+    power = 1.0 / (4.0 * np.pi * a) + 1.0 / (4.0 * np.pi * b) - 2.0 / (2.0 * np.pi * (a + b))
+    return float(np.sqrt(max(power, 0.0)))

@@ -1,0 +1,139 @@
+"""From frames to label images: resample, normalise, run the network, decode, judge."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.engine.base import SegmentationEngine
+from monitor.engine.eager import EagerEngine
+from monitor.errors import EngineFailure, FrameRejected
+from monitor.frames.frame import Frame
+from monitor.frames.normalize import normalize
+from monitor.frames.resample import pad_to_multiple, resample, restore_labels
+from monitor.messages import FrameQuality
+from monitor.network.checkpoint import SHIPPED, ModelCard, load_network
+from monitor.network.segnet import Map
+from monitor.segmentation.labels import instances_of
+from monitor.segmentation.quality import QualitySettings, assess
+
+PLANES = (Map.CELL, Map.CELL_CENTRE, Map.BOUNDARY, Map.NUCLEUS, Map.NUCLEUS_CENTRE)
+
+
+@dataclass(frozen=True, slots=True)
+class Segmentation:
+    """The masks of one frame on its own grid.
+
+    cells, nuclei: (Y, X) int32, 0 background, ids compact from 1; every nucleus lies within one cell.
+    """
+
+    cells: NDArray[np.int32]
+    nuclei: NDArray[np.int32]
+    quality: FrameQuality
+    pixel_size_um: float
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells, those cut by the border included."""
+        return int(self.cells.max(initial=0))
+
+    @property
+    def n_nuclei(self) -> int:
+        """Number of nuclei."""
+        return int(self.nuclei.max(initial=0))
+
+
+class Segmenter:
+    """Segments frames of any size; whole frames, never tiles, so there are no seams."""
+
+    def __init__(self, engine: SegmentationEngine, card: ModelCard, quality: QualitySettings | None = None) -> None:
+        self._engine = engine
+        self._card = card
+        self._quality = quality or QualitySettings()
+
+    @property
+    def engine_name(self) -> str:
+        """What really runs."""
+        return self._engine.name
+
+    @property
+    def engine_digest(self) -> str:
+        """Digest of engine, precision and libraries."""
+        return self._engine.digest
+
+    @property
+    def weights_digest(self) -> str:
+        """sha256 of the weights."""
+        return self._card.sha256
+
+    @property
+    def pixel_size_um(self) -> float:
+        """Scale at which the network looks at frames."""
+        return self._card.pixel_size_um
+
+    def warm_up(self) -> None:
+        """Run network and decoding once."""
+        self._engine.warm_up()
+        noise = np.random.default_rng(0).normal(100.0, 5.0, (256, 256)).astype(np.float32)
+        self.segment([Frame(noise, self._card.pixel_size_um)])
+
+    def segment(self, frames: Sequence[Frame]) -> list[Segmentation | FrameRejected]:
+        """Return masks, or the reason why there are none, for each frame in order.
+
+        Frames of one size at the network's scale share a batch; a bad frame never touches its neighbours.
+        """
+        results: list[Segmentation | FrameRejected | None] = [None] * len(frames)
+        shapes: dict[tuple[int, ...], list[tuple[int, NDArray[np.float32]]]] = defaultdict(list)
+        for index, frame in enumerate(frames):
+            try:
+                ready = normalize(resample(frame, self._card.pixel_size_um), self._card.pixel_size_um)
+            except FrameRejected as error:
+                results[index] = error
+            else:
+                shapes[ready.shape].append((index, ready))
+        for members in shapes.values():
+            for first in range(0, len(members), self._engine.batch_size):
+                group = members[first : first + self._engine.batch_size]
+                for (index, ready), maps in zip(group, self._maps([ready for _, ready in group]), strict=True):
+                    results[index] = self._decoded(frames[index], ready, maps)
+        return [result for result in results if result is not None]
+
+    def _maps(self, ready: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """Run a group; on a device that gives up, halve the group down to single frames."""
+        rows, columns = ready[0].shape
+        batch = np.stack([pad_to_multiple(frame) for frame in ready])[:, None]
+        try:
+            maps = self._engine(batch)
+        except EngineFailure:
+            if len(ready) == 1:
+                raise
+            half = len(ready) // 2
+            return self._maps(ready[:half]) + self._maps(ready[half:])
+        return [frame[:, :rows, :columns] for frame in maps]
+
+    def _decoded(self, frame: Frame, ready: NDArray[np.float32], maps: NDArray[np.float32]) -> Segmentation:
+        scale = self._card.pixel_size_um
+        found = instances_of(maps, PLANES, self._card.decode, scale)
+        probability = 1.0 / (1.0 + np.exp(-np.clip(maps[Map.CELL], -20.0, 20.0)))
+        quality = assess(frame.pixels, ready, probability, found.cells, scale, self._quality)
+        cells = restore_labels(found.cells, frame.shape)
+        nuclei = restore_labels(found.nuclei, frame.shape)
+        return Segmentation(_compact(cells), _compact(nuclei), quality, frame.pixel_size_um)
+
+
+def load_segmenter(weights: Path | None = None, *, threads: int | None = None) -> Segmenter:
+    """Return a segmenter with the shipped weights, or those of another card, on the best engine there is."""
+    network, card = load_network(weights or SHIPPED)
+    return Segmenter(EagerEngine(network, threads=threads), card)
+
+
+def _compact(labels: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Number labels from 1 without gaps: a cell of few pixels can vanish on a coarser grid."""
+    present = np.bincount(labels.ravel()) > 0
+    present[0] = False
+    names = np.where(present, np.cumsum(present), 0).astype(np.int32)
+    compacted: NDArray[np.int32] = names[labels]
+    return compacted
