@@ -55,7 +55,7 @@ $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "cellvigil needs Python 3.11, 3.12 or 3.13 and found none on PATH;" \
 		"install one (apt-get install python3 python3-venv) or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@$(PYTHON) -c '$(SUPPORTED)' || { echo "cellvigil needs Python 3.11, 3.12 or 3.13, but $(PYTHON) is" \
-		"`$(PYTHON) --version 2>&1`; name another: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+		"`$(PYTHON) --version 2>&1 | head -n 1`; name another: make PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments;" \
 		"run: apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
