@@ -121,6 +121,16 @@ class FrameFailed(Message):
     detail: str
 
 
+class Parked(Message):
+    """A payload that this version does not understand, kept whole for one that does; `payload` is its text."""
+
+    kind: Literal["parked"] = "parked"
+    stream: str
+    key: str
+    payload: str
+    reason: str
+
+
 class EstimateState(StrEnum):
     """What a frame's estimate is worth."""
 
@@ -255,7 +265,14 @@ class AlarmChanged(Message):
 
 
 AnyMessage = Annotated[
-    FrameArrived | FrameSegmented | FrameFailed | PotencyEstimated | FlaskSilent | DriftDetected | AlarmChanged,
+    FrameArrived
+    | FrameSegmented
+    | FrameFailed
+    | Parked
+    | PotencyEstimated
+    | FlaskSilent
+    | DriftDetected
+    | AlarmChanged,
     Field(discriminator="kind"),
 ]
 """Any payload; the wire names it by `kind`."""

@@ -92,7 +92,7 @@ def saturated_fraction(pixels: NDArray[np.generic]) -> float:
     """Return the share of pixels at the ends of an integer camera's range; 0 for float frames."""
     if not np.issubdtype(pixels.dtype, np.integer):
         return 0.0
-    limits = np.iinfo(pixels.dtype)
+    limits = np.iinfo(str(pixels.dtype))
     return float(((pixels == limits.max) | (pixels == limits.min)).mean())
 
 
@@ -122,7 +122,7 @@ def _band(plane: NDArray[np.float32], scales_um: tuple[float, float], pixel_size
 
 
 def _noise_gain(scales_um: tuple[float, float], pixel_size_um: float) -> float:
-    """Standard deviation of white noise of deviation 1 after the band filter."""
+    """Return the standard deviation that white noise of deviation 1 has after the band filter."""
     a, b = ((scale / pixel_size_um) ** 2 for scale in scales_um)
     power = 1.0 / (4.0 * np.pi * a) + 1.0 / (4.0 * np.pi * b) - 2.0 / (2.0 * np.pi * (a + b))
     return float(np.sqrt(max(power, 0.0)))

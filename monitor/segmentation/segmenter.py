@@ -131,7 +131,7 @@ def load_segmenter(weights: Path | None = None, *, threads: int | None = None) -
 
 
 def _compact(labels: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Number labels from 1 without gaps: a cell of few pixels can vanish on a coarser grid."""
+    """Return labels numbered from 1 without gaps: a cell of few pixels can vanish on a coarser grid."""
     present = np.bincount(labels.ravel()) > 0
     present[0] = False
     names = np.where(present, np.cumsum(present), 0).astype(np.int32)

@@ -12,7 +12,7 @@ Promises that every implementation keeps (the contract suite in `tests/contract`
 * `publish` raises `BackPressure` when the queue refuses or cannot be reached; nothing else is raised for that.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -61,10 +61,16 @@ class Bus(Protocol):
         """Say that this consumer is alive for `ttl_s` seconds more, with a small status for `cellvigil status`."""
 
     def waiting(self, stream: str, group: str) -> int:
-        """Entries of the stream that the group has not settled: undelivered plus pending."""
+        """Count the entries of the stream that the group has not settled: undelivered plus pending."""
+
+    def history(self, stream: str) -> Iterator[bytes]:
+        """Yield the payloads that a stream still holds, oldest first."""
+
+    def statuses(self) -> dict[str, dict[str, str]]:
+        """Return the status of every consumer that beats, by `group/consumer`."""
 
     def epoch(self) -> str | None:
-        """Random mark of this queue's life, or None when the queue is new or was wiped."""
+        """Return the random mark of this queue's life, or None when the queue is new or was wiped."""
 
     def begin_epoch(self) -> str:
         """Set a new mark and return it; the ingester does this after it has re-queued everything unfinished."""
