@@ -1,5 +1,6 @@
 """The bus on Redis Streams (Redis 7.0 commands, so Valkey and every later Redis will do)."""
 
+import functools
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ParamSpec, TypeVar
@@ -108,7 +109,8 @@ class RedisBus:
         """Take over entries whose consumer is gone or which idle for longer than `idle_s`."""
         taken: list[Delivery] = []
         for stream in self._streams:
-            taken += self._surviving_a_wipe(lambda s=stream: self._claim_on(s, count - len(taken), idle_s)) or []
+            claim = functools.partial(self._claim_on, stream, count - len(taken), idle_s)
+            taken += self._surviving_a_wipe(claim) or []
             if len(taken) >= count:
                 break
         return taken
@@ -149,7 +151,8 @@ class RedisBus:
         """Say that this consumer is alive for `ttl_s` seconds more, with a small status."""
         key = self._beat(self._group, self._consumer)
         pipe = self._redis.pipeline(transaction=True)
-        pipe.hset(key, mapping={"state": "running", **status})
+        fields: dict[Any, Any] = {"state": "running", **status}
+        pipe.hset(key, mapping=fields)
         pipe.pexpire(key, max(1, round(ttl_s * 1000)))
         pipe.execute()
 

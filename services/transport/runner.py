@@ -3,6 +3,7 @@
 Exit codes: 0 stopped or drained; 70 the engine or the memory gave out, start again in a fresh process.
 """
 
+import functools
 import os
 import secrets
 import signal
@@ -168,7 +169,8 @@ class Runner:
             return [Retry(BackPressure("stopped while waiting", reason="stopped")) for _ in batch]
         if len(outcomes) != len(batch):
             raise RuntimeError(f"{self._stage.name} returned {len(outcomes)} outcomes for {len(batch)} inputs")
-        return outcomes
+        checked: list[Outcome] = outcomes
+        return checked
 
     def _settle(self, work: _Work, outcome: Outcome, stop: threading.Event) -> None:
         if isinstance(outcome, Retry):
@@ -196,7 +198,8 @@ class Runner:
     def _drained(self, stop: threading.Event) -> bool:
         if self._retries:
             return False
-        counts = [self._persist(lambda s=stream: self._bus.waiting(s, self._group), stop) for stream in self._streams]
+        count = functools.partial(self._bus.waiting, group=self._group)
+        counts = [self._persist(functools.partial(count, stream), stop) for stream in self._streams]
         return all(count == 0 for count in counts)
 
     def _release(self, held: list[_Work]) -> None:

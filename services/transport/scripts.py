@@ -21,7 +21,7 @@ return 1
 """
 
 SETTLE = f"""
--- KEYS: input stream, strikes, then stream and marker of each output; ARGV: group, entry, then key, payload, cap of each
+-- KEYS: input stream, strikes, then stream and marker per output; ARGV: group, entry, then key, payload, cap per output
 local pending = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[2], ARGV[2], 1)
 if #pending == 0 then return 0 end
 local i = 3
