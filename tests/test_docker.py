@@ -16,10 +16,11 @@ import pytest
 import tifffile
 import yaml
 
-from services.doctor.queue_server import ask_queue, bundled_server, running_checks
+from services.doctor.queue_server import ask_queue, running_checks
 from services.record.sqlite import SqliteRecord
 from services.settings import load_settings
 from services.state_folder import StateFolder
+from services.transport.server import server_program
 
 ROOT = Path(__file__).parents[1]
 COMPOSE = yaml.safe_load((ROOT / "docker/compose.yaml").read_text())
@@ -106,14 +107,12 @@ def dockerfile(path: Path) -> dict[str, list[list[str]]]:
 def queue(tmp_path: Path) -> Iterator[str]:
     """Start the queue service's own command with a real server, on a free port and in a temporary folder."""
     name, *options = COMPOSE["services"]["queue"]["command"]
-    server = bundled_server()
     assert name == "valkey-server"
-    assert server is not None
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     folder = tmp_path / "queue"
     folder.mkdir()
-    command = [server, *options, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
+    command = [str(server_program()), *options, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         wait_for_port(port)

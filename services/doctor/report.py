@@ -33,7 +33,7 @@ def diagnose(settings: Settings, *, quick: bool = False) -> list[Check]:
     """
     groups: list[Callable[[], Iterable[Check]]] = [
         lambda: _installation(quick),
-        lambda: check_queue(settings.server.url),
+        lambda: check_queue(settings.server.url, settings.state),
         lambda: _folders(settings),
     ]
     if not quick:

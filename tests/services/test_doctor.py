@@ -31,18 +31,23 @@ from services.doctor.mounts import Mount, mount_of
 from services.doctor.probe import Answer, ask, ask_python
 from services.doctor.queue_server import (
     ask_queue,
-    bundled_server,
     check_queue,
     persistence_check,
     running_checks,
     server_check,
 )
-from services.settings import NotifierSettings, Settings, WatchSettings, WebhookSettings
+from services.settings import NotifierSettings, ServerSettings, Settings, WatchSettings, WebhookSettings
+from services.transport.server import ensure_server, server_program, stop_server
 
 CPU = Torch("2.13.0+cpu", None, 2, "AVX512", ())
 CUDA = Torch("2.11.0+cu130", "13.0", 16, "AVX512", ("NVIDIA H100",))
 LIBNVINFER = "Traceback (most recent call last):\nOSError: libnvinfer.so.10: cannot open shared object file"
 GOOD_SERVER = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction", "last_write": "ok"}
+
+
+@pytest.fixture(autouse=True)
+def _no_server_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REDIS_URL", raising=False)
 
 
 @pytest.fixture
@@ -233,11 +238,10 @@ def careless_server(tmp_path: Path) -> Iterator[str]:
     """Run a server that keeps nothing; yield its address."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    binary = bundled_server()
-    assert binary is not None
     options = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(tmp_path), "--requirepass", "s3cret"]
     process = subprocess.Popen(
-        [binary, *options, "--appendonly", "no", "--maxmemory-policy", "allkeys-lru"], stdout=subprocess.DEVNULL
+        [server_program(), *options, "--appendonly", "no", "--maxmemory-policy", "allkeys-lru"],
+        stdout=subprocess.DEVNULL,
     )
     url = f"redis://:s3cret@127.0.0.1:{port}/0"
     try:
@@ -250,16 +254,16 @@ def careless_server(tmp_path: Path) -> Iterator[str]:
 
 
 class TestQueue:
-    def test_running_server_that_throws_entries_away_is_a_problem(self, careless_server: str):
-        server, persistence = check_queue(careless_server)
+    def test_running_server_that_throws_entries_away_is_a_problem(self, careless_server: str, tmp_path: Path):
+        server, persistence = check_queue(careless_server, tmp_path)
 
         assert server.level is Level.OK
         assert "s3cret" not in server.what
         assert persistence.level is Level.PROBLEM
         assert "noeviction" in persistence.mend
 
-    def test_address_that_does_not_answer_is_a_problem(self):
-        (check,) = check_queue("redis://127.0.0.1:1/0")
+    def test_address_that_does_not_answer_is_a_problem(self, tmp_path: Path):
+        (check,) = check_queue("redis://127.0.0.1:1/0", tmp_path)
 
         assert check.level is Level.PROBLEM
         assert "does not answer" in check.what
@@ -288,15 +292,31 @@ class TestQueue:
 
         assert server.level is Level.PROBLEM
 
-    def test_server_on_path_goes_before_the_bundled_one(self, tmp_path: Path):
+    def test_server_that_would_be_started_is_named_with_its_version(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
         server = fake_server(tmp_path / "valkey-server", "Valkey server v=8.1.0")
+        monkeypatch.setenv("PATH", str(tmp_path))
 
-        assert server_check(str(tmp_path)).what == f"{server} 8.1.0 would be started"
+        (check,) = check_queue(None, tmp_path / "state")
 
-    def test_old_server_on_path_is_passed_over(self, tmp_path: Path):
+        assert check.what == f"{server} 8.1.0 would be started"
+
+    def test_old_server_on_path_is_passed_over(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         fake_server(tmp_path / "redis-server", "Redis server v=6.0.16")
+        monkeypatch.setenv("PATH", str(tmp_path))
 
-        assert str(bundled_server()) in server_check(str(tmp_path)).what
+        assert "redis-server" not in server_check().what
+
+    def test_server_of_the_state_folder_is_found_and_keeps_everything(self, tmp_path: Path):
+        ensure_server(tmp_path, ServerSettings())
+        try:
+            checks = list(check_queue(None, tmp_path))
+        finally:
+            stop_server(tmp_path)
+
+        assert [check.level for check in checks] == [Level.OK, Level.OK], checks
+        assert "the state folder's own" in checks[0].what
 
 
 def fake_server(path: Path, version: str) -> Path:
