@@ -26,7 +26,7 @@ print(json.dumps({"version": torch.__version__, "cuda": torch.version.cuda, "thr
                   "level": torch.backends.cpu.get_cpu_capability(), "devices": names}))
 """
 TENSORRT_QUESTION = """
-import tensorrt, torch_tensorrt
+import torch_tensorrt, tensorrt
 print(f"torch-tensorrt {torch_tensorrt.__version__} with TensorRT {tensorrt.__version__}")
 """
 
