@@ -1,0 +1,1 @@
+"""Finding frames: watch events as hints, a scan that misses nothing, and when a file counts as complete."""
