@@ -50,7 +50,7 @@ layers: $(VENV)/.installed-dev
 
 clean:
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
-	find monitor services tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "cellvigil needs Python 3.11, 3.12 or 3.13 and found none on PATH;" \
