@@ -98,7 +98,8 @@ class Ledger:
                 )
                 fact = row.arrived.model_dump_json() if row.arrived else None
                 connection.execute(
-                    "INSERT OR REPLACE INTO files (source, size, mtime_ns, frame_id, state, reason, detail, fact, seen_at)"
+                    "INSERT OR REPLACE INTO files "
+                    "(source, size, mtime_ns, frame_id, state, reason, detail, fact, seen_at)"
                     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (
                         row.source, row.size, row.mtime_ns, row.frame_id, state, row.reason, row.detail, fact,

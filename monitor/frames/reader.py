@@ -76,7 +76,8 @@ def inspect_frame(path: Path, *, root: Path, pixel_size_um: float | None, limits
     FrameNotReady
         `zero_bytes`, `header_only`, `truncated`, `half_zero`: it may still be being written.
     FrameRejected
-        `symlink`, `outside_root`, `not_an_image`, `wrong_extension`, `rgb`, `many_planes`, `wrong_dtype`, `wrong_shape`, `too_large`,
+        `symlink`, `outside_root`, `not_an_image`, `wrong_extension`, `rgb`, `many_planes`,
+        `wrong_dtype`, `wrong_shape`, `too_large`,
         `too_small`, `not_finite`, `constant`, `no_pixel_size`.
     """
     pixels, found = _load(path, root, limits)
