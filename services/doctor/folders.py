@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from services.doctor.check import Check, ok, problem, warning
-from services.doctor.mounts import mount_of, nearest_existing
+from services.ingest.filesystem import filesystem_of, is_network
 from services.settings import NotifierSettings, WatchSettings
 
 DISK_PROBLEM_BYTES = 1 << 30
@@ -47,12 +47,11 @@ def check_state_folder(state: Path) -> Check:
 
 def check_state_file_system(state: Path) -> Check:
     """Whether the databases lie on a disk of this machine."""
-    mount = mount_of(state)
-    what = f"{mount.kind} at {mount.point}"
-    if mount.is_network:
+    name, kind = "state file system", filesystem_of(state) or "unknown"
+    if is_network(state):
         mend = "put the state on a disk of this machine: --state FOLDER (frames may stay on the share)"
-        return warning("state file system", f"{what} is a network share, where SQLite's locks do not hold", mend)
-    return ok("state file system", what)
+        return warning(name, f"{kind} is a network share, where SQLite's locks do not hold", mend)
+    return ok(name, kind)
 
 
 def check_disk(state: Path) -> Check:
@@ -93,14 +92,14 @@ def check_watch_folder(watch: WatchSettings) -> Check:
 
 def check_events(watch: WatchSettings) -> Check:
     """Whether the kernel will tell about new files, or the folder has to be polled."""
-    name = "watch events"
-    mount = mount_of(watch.folder)
-    if mount.is_network and watch.observer == "events":
+    name, kind = "watch events", filesystem_of(watch.folder) or "unknown file system"
+    silent = is_network(watch.folder)
+    if silent and watch.observer == "events":
         mend = "set watch.observer to auto or polling"
-        return problem(name, f"{mount.kind} sends no events for frames that another machine writes", mend)
-    if mount.is_network or watch.observer == "polling":
-        return ok(name, f"{mount.kind} at {mount.point}: looked through every {watch.poll_s:g} s instead of events")
-    return ok(name, f"{mount.kind} at {mount.point} sends events")
+        return problem(name, f"{kind} sends no events for frames that another machine writes", mend)
+    if silent or watch.observer == "polling":
+        return ok(name, f"{kind}: looked through every {watch.poll_s:g} s instead of events")
+    return ok(name, f"{kind} sends events")
 
 
 def check_inotify(watch: WatchSettings, limits: Path = INOTIFY) -> Check:
@@ -148,3 +147,13 @@ def _entries(folder: Path, deadline_s: float = 2.0) -> Iterator[tuple[float, boo
                     yield entry.stat(follow_symlinks=False).st_mtime, is_folder
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             continue
+
+
+def nearest_existing(path: Path) -> Path:
+    """Return the path, or the nearest of its parents that exists.
+
+    >>> nearest_existing(Path("/no-such-folder/at/all")).as_posix()
+    '/'
+    """
+    absolute = path.absolute()
+    return next(candidate for candidate in (absolute, *absolute.parents) if candidate.exists())

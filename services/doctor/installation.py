@@ -10,7 +10,7 @@ from pathlib import Path
 
 import monitor
 from services.doctor.check import Check, ok, problem, warning
-from services.doctor.mounts import nearest_existing
+from services.doctor.folders import nearest_existing
 from services.doctor.probe import ask_python
 
 DISTRIBUTION = "cellvigil"

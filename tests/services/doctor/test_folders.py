@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
-import psutil
 import pytest
 
 from services.doctor import Level
@@ -18,13 +17,7 @@ from services.doctor.folders import (
     check_state_folder,
     check_watch_folder,
 )
-from services.doctor.mounts import Mount, mount_of
 from services.settings import NotifierSettings, WatchSettings, WebhookSettings
-
-
-def on_network_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    share = SimpleNamespace(mountpoint="/", fstype="nfs4")
-    monkeypatch.setattr(psutil, "disk_partitions", lambda all: [share])
 
 
 def test_state_that_is_a_file(tmp_path: Path):
@@ -54,9 +47,9 @@ def test_state_that_everybody_can_write(tmp_path: Path):
 
 
 def test_network_share_holds_frames_but_no_databases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    on_network_share(monkeypatch)
+    for ask, told in (("filesystem_of", "nfs4"), ("is_network", True)):
+        monkeypatch.setattr(f"services.doctor.folders.{ask}", lambda folder, told=told: told)
 
-    assert mount_of(tmp_path) == Mount(Path("/"), "nfs4")
     assert check_state_file_system(tmp_path).level is Level.WARNING
     assert check_events(WatchSettings(folder=tmp_path)).level is Level.OK
     assert "every 5 s" in check_events(WatchSettings(folder=tmp_path)).what
