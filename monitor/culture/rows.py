@@ -1,5 +1,6 @@
 """The stored rows that a flask's history is folded from: measured frames and observed silences."""
 
+import hashlib
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
@@ -49,6 +50,12 @@ class SilenceRow(Fact):
     kind: Literal["silence"] = "silence"
     row_id: Digest
     silent: FlaskSilent
+
+    @classmethod
+    def of(cls, silent: FlaskSilent) -> "SilenceRow":
+        """Return the row of a silence; its id is of the flask and its last frame."""
+        text = f"silence\x1f{silent.flask}\x1f{silent.last_frame_id}"
+        return cls(row_id=hashlib.sha256(text.encode()).hexdigest(), silent=silent)
 
     @property
     def at(self) -> AwareDatetime:

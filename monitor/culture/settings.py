@@ -4,24 +4,33 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Positive = Annotated[float, Field(gt=0.0)]
+
 
 class CultureSettings(BaseModel):
     """Rolling window, baseline and limits; all detector quantities are in baseline standard deviations.
 
-    window_frames: frames (all positions of the flask together) in the rolling estimate;
+    window_frames: assessable frames (all positions of the flask together) in the rolling estimate;
     baseline_frames: first assessable frames that set a flask's own reference;
-    cusum_reference_k, cusum_limit_h: tabular CUSUM (Page 1954); k 0.5 and h 7.838 give one false alarm per
-    16,128 frames in control, which is one a week over 24 flasks at one frame per 15 minutes;
+    baseline_sd: deviation of frame potencies, in points, that a baseline's own is drawn towards; it is never taken
+    as less, because neighbouring frames show the same cells and agree more than independent ones would;
+    cusum_reference_k, cusum_limit_h: lower CUSUM (Page 1954); 0.5 and 7.838 give one false alarm per 16,128 frames
+    in control, which is one a week over 24 flasks at one frame per 15 minutes;
+    focus_drop: share of its baseline that focus must lose before it counts as lost, beside four deviations;
     min_cells: a frame with fewer cells is not assessable;
-    clear_after_frames: frames back inside the limits before an optics or arrival alarm clears; a potency alarm never
-    clears by itself.
+    raise_after_frames: frames in a row before an optics or segmentation alarm is raised;
+    clear_after_frames: frames in a row back inside the limits before it clears; a potency alarm never clears by
+    itself.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     window_frames: Annotated[int, Field(ge=1)] = 12
     baseline_frames: Annotated[int, Field(ge=4)] = 16
-    cusum_reference_k: Annotated[float, Field(gt=0.0)] = 0.5
-    cusum_limit_h: Annotated[float, Field(gt=0.0)] = 7.838
+    baseline_sd: Positive = 5.0
+    cusum_reference_k: Positive = 0.5
+    cusum_limit_h: Positive = 7.838
+    focus_drop: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.25
     min_cells: Annotated[int, Field(ge=1)] = 8
+    raise_after_frames: Annotated[int, Field(ge=1)] = 2
     clear_after_frames: Annotated[int, Field(ge=1)] = 4

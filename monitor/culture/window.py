@@ -1,0 +1,42 @@
+"""The rolling estimate of a flask over its last assessable frames."""
+
+from collections import deque
+from datetime import datetime
+
+import numpy as np
+
+from monitor.drift.trend import theil_sen
+from monitor.messages import FrameEstimate, RollingEstimate
+
+DAY_S = 86_400.0
+
+
+class RollingWindow:
+    """Median potency of the last frames, their mean interval, and the slope.
+
+    The interval is the mean of the frames' own: frames of one flask share the model's error, so averaging them does
+    not narrow it.
+    """
+
+    def __init__(self, frames: int) -> None:
+        self._frames: deque[tuple[datetime, float, float, float]] = deque(maxlen=frames)
+
+    def add(self, at: datetime, estimate: FrameEstimate) -> None:
+        """Take a frame in; one that could not be assessed leaves the window as it is."""
+        if estimate.potency is not None and estimate.low is not None and estimate.high is not None:
+            self._frames.append((at, estimate.potency, estimate.low, estimate.high))
+
+    def estimate(self) -> RollingEstimate:
+        """Return the rolling estimate."""
+        if not self._frames:
+            return RollingEstimate(potency=None, low=None, high=None, trend_per_day=None, n_frames=0)
+        times, potencies, lows, highs = zip(*self._frames, strict=True)
+        days = [(at - times[0]).total_seconds() / DAY_S for at in times]
+        potency = float(np.median(potencies))
+        return RollingEstimate(
+            potency=potency,
+            low=min(float(np.mean(lows)), potency),
+            high=max(float(np.mean(highs)), potency),
+            trend_per_day=theil_sen(days, potencies),
+            n_frames=len(potencies),
+        )

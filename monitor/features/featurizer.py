@@ -1,0 +1,91 @@
+"""Everything that is measured on one frame."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.features.intensity import measure_intensity
+from monitor.features.population import crowding, fractions, summarise
+from monitor.features.shape import Shapes, Vector, measure_shapes
+from monitor.frames.frame import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class FrameFeatures:
+    """Features of one frame.
+
+    cells: (N,) float64 per name of `catalogue.CELL`, row i is the cell with id i + 1; whole: (N,) bool, False for
+    cells that the border cuts; population: by name of `catalogue.POPULATION`, absent where not measurable.
+    """
+
+    cells: dict[str, Vector]
+    whole: NDArray[np.bool_]
+    population: dict[str, float]
+
+
+def measure(frame: Frame, cells: NDArray[np.int32], nuclei: NDArray[np.int32]) -> FrameFeatures:
+    """Measure a frame.
+
+    Parameters
+    ----------
+    frame
+        The frame, for intensities and scale.
+    cells, nuclei
+        (Y, X) int32 label images, ids from 1 without gaps, every nucleus within one cell.
+    """
+    shapes = measure_shapes(cells)
+    size = frame.pixel_size_um
+    columns = _shape_columns(shapes, size) | _nucleus_columns(shapes, cells, nuclei, size)
+    columns["contrast"], columns["texture_cv"] = measure_intensity(frame.pixels, cells)
+    whole = ~shapes.touches_border
+    population = summarise(columns, whole) | fractions(columns, whole)
+    population |= crowding(cells, shapes.centroid_y * size, shapes.centroid_x * size, size)
+    return FrameFeatures(columns, whole, population)
+
+
+def _shape_columns(shapes: Shapes, size: float) -> dict[str, Vector]:
+    minor = np.maximum(shapes.minor_axis, 1e-9)
+    return {
+        "area": shapes.area * size**2,
+        "perimeter": shapes.perimeter * size,
+        "max_feret": shapes.max_feret * size,
+        "min_feret": shapes.min_feret * size,
+        "major_axis": shapes.major_axis * size,
+        "minor_axis": shapes.minor_axis * size,
+        "aspect_ratio": shapes.major_axis / minor,
+        "eccentricity": np.sqrt(np.maximum(1.0 - (shapes.minor_axis / shapes.major_axis) ** 2, 0.0)),
+        "solidity": shapes.area / shapes.hull_area,
+        "extent": shapes.area / shapes.box_area,
+        "form_factor": 4.0 * np.pi * shapes.area / np.maximum(shapes.perimeter, 1e-9) ** 2,
+    }
+
+
+def _nucleus_columns(
+    shapes: Shapes, cells: NDArray[np.int32], nuclei: NDArray[np.int32], size: float
+) -> dict[str, Vector]:
+    count = len(shapes.area)
+    inside = nuclei > 0
+    owner = cells[inside]
+    area = np.bincount(owner, minlength=count + 1)[1:].astype(np.float64)
+    parents = parent_cells(cells, nuclei)
+    numbers = np.bincount(parents[parents > 0], minlength=count + 1)[1:].astype(np.float64)
+    y, x = np.nonzero(inside)
+    some = np.where(area > 0.0, area, np.nan)
+    dy = np.bincount(owner, y, count + 1)[1:] / some - shapes.centroid_y
+    dx = np.bincount(owner, x, count + 1)[1:] / some - shapes.centroid_x
+    rest = shapes.area - area
+    return {
+        "nucleus_area": some * size**2,
+        "nucleus_count": numbers,
+        "nucleus_cytoplasm_ratio": some / np.where(rest > 0.0, rest, np.nan),
+        "nucleus_offset": np.hypot(dy, dx) / np.sqrt(shapes.area / np.pi),
+    }
+
+
+def parent_cells(cells: NDArray[np.int32], nuclei: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return (M,) int32: the cell id of each nucleus 1..M, 0 for one that lies in no cell."""
+    inside = nuclei > 0
+    parents = np.zeros(int(nuclei.max(initial=0)) + 1, np.int32)
+    parents[nuclei[inside]] = cells[inside]
+    return parents[1:]
