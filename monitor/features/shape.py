@@ -1,7 +1,8 @@
 """Shape of every instance in one pass over the label image, in pixels.
 
-Moments and axes follow scikit-image's region properties, perimeters its Crofton formula in four directions; hulls and Feret diameters are of pixel corners, so that a single pixel has a
-hull of one pixel, where scikit-image takes pixel centres for Feret and offset points for the hull.
+Moments and axes follow scikit-image's region properties, perimeters its Crofton formula in four directions. Hulls and
+Feret diameters are of pixel corners, so that a single pixel has a hull of one pixel, where scikit-image takes pixel
+centres for Feret diameters and points half a pixel out for the hull.
 """
 
 from dataclasses import dataclass
