@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from monitor.culture.rows import CultureRow, FrameRow, SilenceRow, fold_order
-from monitor.culture.state import FlaskState, Step
+from monitor.culture.state import FlaskState, fold
 from monitor.errors import CellvigilError
 from monitor.messages import AlarmChanged, DriftDetected, FlaskSilent, FrameSegmented, PotencyEstimated
-from monitor.pipeline import estimates_from, measure_frame
+from monitor.pipeline import Masks, estimates_from, measure_frame
 from services.frame_files import FrameFiles
 from services.record.base import FlaskTransaction, Record
 from services.transport.blobs import LabelStore
@@ -61,6 +61,7 @@ class PredictorStage:
         self._load = load
         self._configuration = configuration
         self._model: PotencyModel | None = None
+        self._culture = culture
         self._flasks = FlaskFolder(culture)
 
     def warm_up(self) -> None:
@@ -95,12 +96,20 @@ class PredictorStage:
     def _measured(self, message: FrameSegmented) -> FrameRow:
         if self._model is None:
             raise RuntimeError("warm_up was not called")
-        return measure_frame(
-            message,
-            self._frames.read(message.frame),
+        masks = Masks(
             cells=self._labels.get(message.cells),
             nuclei=self._labels.get(message.nuclei),
-            model=self._model,
+            quality=message.quality,
+            engine=message.engine,
+            engine_digest=message.engine_digest,
+            weights_digest=message.weights_digest,
+        )
+        return measure_frame(
+            message.frame,
+            self._frames.read(message.frame),
+            masks,
+            self._model,
+            min_cells=self._culture.min_cells,
             configuration=self._configuration,
         )
 
@@ -128,7 +137,7 @@ class FlaskFolder:
     ) -> tuple[Publication, ...]:
         step = state.step(row)
         self._states[flask] = (state, transaction.count(), row)
-        estimates = estimates_from([step], [row], {})
+        estimates = estimates_from([(row, step)], {})
         transaction.put_estimates(estimates)
         drifts = transaction.put_drifts(step.drifts)
         alarms = transaction.put_alarms(step.alarms)
@@ -136,12 +145,13 @@ class FlaskFolder:
 
     def _refold(self, flask: str, transaction: FlaskTransaction) -> tuple[Publication, ...]:
         rows = transaction.rows()
-        state, steps = _folded(flask, rows, self._settings)
+        state = FlaskState(flask, self._settings)
+        history = [(row, state.step(row)) for row in rows]
         self._states[flask] = (state, len(rows), rows[-1])
-        estimates = estimates_from(steps, rows, transaction.estimates())
+        estimates = estimates_from(history, transaction.estimates())
         transaction.put_estimates(estimates)
-        drifts = transaction.put_drifts([drift for step in steps for drift in step.drifts])
-        events = [alarm for step in steps for alarm in step.alarms]
+        drifts = transaction.put_drifts([drift for _, step in history for drift in step.drifts])
+        events = [alarm for _, step in history for alarm in step.alarms]
         transaction.withdraw_alarms_except({event.event_id for event in events})
         return _publications(estimates, drifts, transaction.put_alarms(events))
 
@@ -150,15 +160,10 @@ class FlaskFolder:
 
         Keys make each publication once only, so what did get out is not doubled.
         """
-        _, steps = _folded(flask, transaction.rows(), self._settings)
-        drifts = [drift for step in steps for drift in step.drifts]
-        alarms = [alarm for step in steps for alarm in step.alarms]
+        history = fold(flask, transaction.rows(), self._settings)
+        drifts = [drift for _, step in history for drift in step.drifts]
+        alarms = [alarm for _, step in history for alarm in step.alarms]
         return _publications(list(transaction.estimates().values()), drifts, alarms)
-
-
-def _folded(flask: str, rows: Sequence[CultureRow], settings: "CultureSettings") -> tuple[FlaskState, list[Step]]:
-    state = FlaskState(flask, settings)
-    return state, [state.step(row) for row in rows]
 
 
 def _publications(
