@@ -9,6 +9,7 @@ Promises that every implementation keeps (the contract suite in `tests/contract`
 * An entry that was read and not settled stays pending; `claim` hands it over once its consumer's heartbeat is gone,
   or it has been idle for `idle_s`.
 * Groups start at the beginning of the stream: what was published before the first reader is delivered.
+* A stream is worked off by one group: an entry that was settled is gone, and the stream holds what is left to do.
 * `publish` raises `BackPressure` when the queue refuses or cannot be reached; nothing else is raised for that.
 """
 
@@ -58,7 +59,10 @@ class Bus(Protocol):
         """Count one attempt to process this entry alone, before the attempt; return the count so far."""
 
     def beat(self, status: dict[str, str], ttl_s: float) -> None:
-        """Say that this consumer is alive for `ttl_s` seconds more, with a small status for `cellvigil status`."""
+        """Say that this consumer is alive for `ttl_s` seconds more, with a small status for `cellvigil status`.
+
+        Renews its hold on the entries that it has in hand, so that they do not count as idle.
+        """
 
     def waiting(self, stream: str, group: str) -> int:
         """Count the entries of the stream that the group has not settled: undelivered plus pending."""

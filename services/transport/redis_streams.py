@@ -2,17 +2,20 @@
 
 import functools
 import secrets
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 import redis
 from redis.backoff import NoBackoff
+from redis.commands.core import Script
+from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError
 from redis.retry import Retry
 
 from monitor.errors import BackPressure
+from services.transport import scripts
 from services.transport.bus import Delivery
 from services.transport.codec import encode
-from services.transport.scripts import PUBLISH, SETTLE
 from services.transport.stage import Publication
 from services.transport.streams import CAPPED
 
@@ -21,20 +24,25 @@ R = TypeVar("R")
 
 RELEASED = "released"
 """Consumer name that never beats: what it holds may be claimed at once."""
-SOCKET_TIMEOUT_S = 30.0
+SOCKET_TIMEOUT_S = 10.0
+REFUSALS = ("OOM", "MISCONF", "LOADING", "BUSY", "READONLY", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN")
+"""Answers that mean "not now": memory or disk full, starting, changing roles. Any other is a mistake and is raised."""
 
 
 def _backed_off(call: Callable[P, R]) -> Callable[P, R]:
     """Turn every way in which Redis refuses or is away into `BackPressure`."""
 
+    @functools.wraps(call)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return call(*args, **kwargs)
-        except (redis.ConnectionError, redis.TimeoutError, redis.ResponseError) as error:
-            message = f"the queue refuses or is away: {error}; waiting for it"
-            raise BackPressure(message, reason="queue") from error
+        except (redis.ConnectionError, redis.TimeoutError, OutOfMemoryError, ReadOnlyError) as error:
+            raise BackPressure(f"the queue refuses or is away: {error}", reason="queue") from error
+        except redis.ResponseError as error:
+            if not any(word in str(error) for word in REFUSALS):
+                raise
+            raise BackPressure(f"the queue refuses: {error}", reason="queue") from error
 
-    wrapped.__doc__ = call.__doc__
     return wrapped
 
 
@@ -47,40 +55,47 @@ class RedisBus:
         `unix:///path/to/socket` or `redis://127.0.0.1:6379/0`.
     prefix
         Put before every key, so that installations can share a server.
+    timeout_s
+        How long an answer may take before the server counts as away.
 
     Notes
     -----
     redis-py's own retries are off: it would repeat a command whose answer was lost, and double it. The scripts are
-    safe to repeat, the runner does so.
+    safe to repeat, the runner does so. Entries whose delivery was lost with the answer to a read are found by `claim`:
+    this consumer owns them and does not have them in hand.
     """
 
-    def __init__(self, url: str, prefix: str = "cellvigil:") -> None:
+    def __init__(self, url: str, prefix: str = "cellvigil:", *, timeout_s: float = SOCKET_TIMEOUT_S) -> None:
         self._prefix = prefix
+        self._longest_block_s = timeout_s / 2.0
         self._redis = redis.Redis.from_url(
-            url, protocol=2, socket_timeout=SOCKET_TIMEOUT_S, socket_connect_timeout=5.0, retry=Retry(NoBackoff(), 0)
+            url,
+            protocol=2,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=min(5.0, timeout_s),
+            retry=Retry(NoBackoff(), 0),
         )
-        self._publish = self._redis.register_script(PUBLISH)
-        self._settle = self._redis.register_script(SETTLE)
+        register = self._redis.register_script
+        self._publish, self._settle = register(scripts.PUBLISH), register(scripts.SETTLE)
+        self._claim, self._hand_over = register(scripts.CLAIM), register(scripts.HAND_OVER)
+        self._strike, self._beat = register(scripts.STRIKE), register(scripts.BEAT)
         self._streams: list[str] = []
         self._group = ""
         self._consumer = ""
+        self._held: dict[str, set[str]] = {}
+        self._lock = threading.Lock()  # the heartbeat renews what the loop holds
 
     @_backed_off
     def publish(self, publications: Sequence[Publication]) -> list[bool]:
         """Publish each message once per key; True where it was new. Raises `BackPressure`."""
-        if not publications:
-            return []
-        self._load()
-        pipe = self._redis.pipeline(transaction=False)
-        for item in publications:
-            keys, values = self._output(item)
-            pipe.evalsha(self._publish.sha, 2, *keys, *values)
-        return [bool(answer) for answer in pipe.execute()]
+        return [bool(answer) for answer in self._all(self._publish, [self._output(item) for item in publications])]
 
     @_backed_off
     def subscribe(self, streams: Sequence[str], group: str, consumer: str) -> None:
         """Create group and streams where missing."""
         self._streams, self._group, self._consumer = list(streams), group, consumer
+        with self._lock:
+            self._held = {stream: set() for stream in streams}
         for stream in streams:
             try:
                 self._redis.xgroup_create(self._key(stream), group, id="0", mkstream=True)
@@ -91,28 +106,24 @@ class RedisBus:
     @_backed_off
     def read(self, count: int, block_s: float) -> list[Delivery]:
         """Return up to `count` new entries over all subscribed streams, waiting at most `block_s` seconds."""
-        wanted: dict[Any, Any] = {self._key(stream): ">" for stream in self._streams}
-        answer: Any = self._surviving_a_wipe(
-            lambda: self._redis.xreadgroup(
-                self._group, self._consumer, wanted, count=count, block=max(1, round(block_s * 1000))
-            )
-        )
-        return [
-            delivery
-            for name, entries in answer or []
-            for entry_id, fields in entries
-            if (delivery := self._delivery(self._bare(name), entry_id, fields, 1)) is not None
-        ]
+        found = self._read_now(count)
+        if found or block_s <= 0:
+            return found
+        wait_ms = max(1, round(min(block_s, self._longest_block_s) * 1000))
+        found = self._read_from(self._streams, 1, wait_ms)
+        if len(found) > count:  # several streams filled in the same moment
+            self.release(found[count:])
+            return found[:count]
+        return found + self._read_now(count - len(found)) if found else []
 
     @_backed_off
     def claim(self, count: int, idle_s: float) -> list[Delivery]:
         """Take over entries whose consumer is gone or which idle for longer than `idle_s`."""
         taken: list[Delivery] = []
         for stream in self._streams:
-            claim = functools.partial(self._claim_on, stream, count - len(taken), idle_s)
-            taken += self._surviving_a_wipe(claim) or []
-            if len(taken) >= count:
-                break
+            if len(taken) < count:
+                claim = functools.partial(self._claim_on, stream, count - len(taken), idle_s)
+                taken += self._surviving_a_wipe(claim) or []
         return taken
 
     @_backed_off
@@ -125,45 +136,50 @@ class RedisBus:
             keys += more_keys
             values += more_values
         answer: Any = self._surviving_a_wipe(lambda: self._settle(keys=keys, args=values))
+        self._let_go([delivery])
         return bool(answer)
 
     @_backed_off
     def release(self, deliveries: Sequence[Delivery]) -> None:
         """Give unfinished entries back at once; the hand-over does not count as a delivery."""
-        for item in deliveries:
-            self._redis.xclaim(
-                self._key(item.stream),
-                self._group,
-                RELEASED,
-                0,
-                [item.entry_id],
-                retrycount=item.deliveries - 1,
-                justid=True,
-            )
+        for stream in {item.stream for item in deliveries}:
+            counts = {item.entry_id: item.deliveries - 1 for item in deliveries if item.stream == stream}
+            self._surviving_a_wipe(functools.partial(self._hand_over_on, stream, RELEASED, counts))
+        self._let_go(deliveries)
 
     @_backed_off
     def strike(self, delivery: Delivery) -> int:
         """Count one attempt to process this entry alone, before the attempt; return the count so far."""
-        return int(self._redis.hincrby(self._strikes(delivery.stream), delivery.entry_id, 1))
+        answer: Any = self._strike(keys=[self._strikes(delivery.stream)], args=[delivery.entry_id])
+        return int(answer)
 
     @_backed_off
     def beat(self, status: dict[str, str], ttl_s: float) -> None:
-        """Say that this consumer is alive for `ttl_s` seconds more, with a small status."""
-        key = self._beat(self._group, self._consumer)
-        pipe = self._redis.pipeline(transaction=True)
-        fields: dict[Any, Any] = {"state": "running", **status}
-        pipe.hset(key, mapping=fields)
-        pipe.pexpire(key, max(1, round(ttl_s * 1000)))
-        pipe.execute()
+        """Say that this consumer is alive for `ttl_s` seconds more, and renew its hold on what it has in hand."""
+        name = f"{self._group}/{self._consumer}"
+        fields = [text for pair in {"state": "running", **status}.items() for text in pair]
+        ttl_ms = max(1, round(ttl_s * 1000))
+        self._beat(keys=[self._beat_key(name), self._key("beats")], args=[name, ttl_ms, *fields])
+        with self._lock:
+            held = {stream: dict.fromkeys(entries, -1) for stream, entries in self._held.items() if entries}
+        try:
+            for stream, counts in held.items():
+                self._hand_over_on(stream, self._consumer, counts)
+        except redis.ResponseError as error:
+            if "NOGROUP" not in str(error):  # wiped: the loop meets it too and subscribes again
+                raise
 
     @_backed_off
     def statuses(self) -> dict[str, dict[str, str]]:
         """Return the status of every consumer that beats, by `group/consumer`."""
         found: dict[str, dict[str, str]] = {}
-        start = len(self._beat("", "")) - 1
-        for key in self._redis.scan_iter(match=self._beat("*", "*"), count=500):
-            fields: Any = self._redis.hgetall(key)
-            found[key.decode()[start:]] = {k.decode(): v.decode() for k, v in fields.items()}
+        names: Any = self._redis.smembers(self._key("beats"))
+        for name in sorted(name.decode() for name in names):
+            fields: Any = self._redis.hgetall(self._beat_key(name))
+            if fields:
+                found[name] = {field.decode(): text.decode() for field, text in fields.items()}
+            else:
+                self._redis.srem(self._key("beats"), name)
         return found
 
     @_backed_off
@@ -174,10 +190,7 @@ class RedisBus:
     def history(self, stream: str) -> Iterator[bytes]:
         """Yield the payloads that a stream still holds, oldest first."""
         last = "-"
-        while True:
-            entries: Any = self._redis.xrange(self._key(stream), min=last, count=500)
-            if not entries:
-                return
+        while entries := self._page(stream, last):
             for _, fields in entries:
                 yield fields[b"payload"]
             last = f"({entries[-1][0].decode()}"
@@ -199,60 +212,105 @@ class RedisBus:
         """Drop the connection; pending entries stay pending."""
         self._redis.close()
 
+    def _read_now(self, count: int) -> list[Delivery]:
+        """Read what is there, stream by stream: Redis would return `count` of each."""
+        found: list[Delivery] = []
+        for stream in self._streams:
+            if len(found) < count:
+                found += self._read_from([stream], count - len(found), None)
+        self._streams = self._streams[1:] + self._streams[:1]  # the next read begins with another
+        return found
+
+    def _read_from(self, streams: Sequence[str], count: int, wait_ms: int | None) -> list[Delivery]:
+        wanted: dict[Any, Any] = {self._key(stream): ">" for stream in streams}
+        answer: Any = self._surviving_a_wipe(
+            lambda: self._redis.xreadgroup(self._group, self._consumer, wanted, count=count, block=wait_ms)
+        )
+        return self._take([(self._bare(name), *entry, 1) for name, entries in answer or [] for entry in entries])
+
     def _claim_on(self, stream: str, count: int, idle_s: float) -> list[Delivery]:
         key = self._key(stream)
-        found: Any = self._redis.xpending_range(key, self._group, "-", "+", min(100, count + 50))
-        alive = {self._consumer: True}
-        wanted: list[bytes] = []
-        for entry in found:
-            owner = entry["consumer"].decode()
-            if owner not in alive:
-                alive[owner] = bool(self._redis.exists(self._beat(self._group, owner)))
-            idle = entry["time_since_delivered"] > idle_s * 1000
-            if owner != self._consumer and (idle or not alive[owner]):
-                wanted.append(entry["message_id"])
-        counts = {entry["message_id"]: int(entry["times_delivered"]) for entry in found}
-        taken = [self._take(key, stream, entry_id, counts[entry_id] + 1) for entry_id in wanted[:count]]
-        self._bury(key, [owner for owner, lives in alive.items() if not lives])
-        return [delivery for delivery in taken if delivery is not None]
-
-    def _take(self, key: str, stream: str, entry_id: bytes, deliveries: int) -> Delivery | None:
-        entries: Any = self._redis.xclaim(key, self._group, self._consumer, 0, [entry_id])
-        return self._delivery(stream, entries[0][0], entries[0][1], deliveries) if entries else None
-
-    def _bury(self, key: str, dead: list[str]) -> None:
-        """Forget consumers that are gone and hold nothing; deleting one that holds entries would lose them."""
-        if not dead:
-            return
         consumers: Any = self._redis.xinfo_consumers(key, self._group)
-        for consumer in consumers:
-            name = consumer["name"].decode()
-            if name in dead and consumer["pending"] == 0 and not self._redis.exists(self._beat(self._group, name)):
-                self._redis.xgroup_delconsumer(key, self._group, name)
+        pending = {consumer["name"].decode(): int(consumer["pending"]) for consumer in consumers}
+        mine = pending.pop(self._consumer, 0)
+        gone = [name for name in pending if not self._redis.exists(self._beat_key(f"{self._group}/{name}"))]
+        idle_ms = max(1, round(idle_s * 1000))
+        args = [self._group, self._consumer, count, count + mine, idle_ms, *gone]
+        found: Any = self._claim(keys=[key], args=args)
+        pairs = [(entry_id, dict(zip(flat[::2], flat[1::2], strict=True)), n) for entry_id, flat, n in found]
+        taken = self._take([(stream, *entry) for entry in pairs])
+        if mine > len(self._held[stream]) - len(taken) and len(taken) < count:
+            taken += self._lost_on(stream, count - len(taken))
+        return taken
+
+    def _lost_on(self, stream: str, count: int) -> list[Delivery]:
+        """Fetch what was read by this consumer without reaching it: the answer was lost on the way."""
+        key = self._key(stream)
+        look = len(self._held[stream]) + count
+        found: Any = self._redis.xpending_range(key, self._group, "-", "+", look, consumername=self._consumer)
+        lost = [e["message_id"] for e in found if e["message_id"].decode() not in self._held[stream]][:count]
+        if not lost:
+            return []
+        entries: Any = self._redis.xclaim(key, self._group, self._consumer, 0, lost, justid=False)
+        counts = {entry["message_id"]: int(entry["times_delivered"]) for entry in found}
+        # the lost delivery was none, so it does not make the entry a suspect
+        return self._take([(stream, entry_id, fields, counts[entry_id]) for entry_id, fields in entries])
+
+    def _take(self, entries: Sequence[tuple[str, bytes, Any, int]]) -> list[Delivery]:
+        """Make deliveries and keep in mind that they are in hand."""
+        taken = [
+            Delivery(stream, entry_id.decode(), fields[b"key"].decode(), fields[b"payload"], deliveries)
+            for stream, entry_id, fields, deliveries in entries
+            if fields
+        ]
+        with self._lock:
+            for item in taken:
+                self._held[item.stream].add(item.entry_id)
+        return taken
+
+    def _let_go(self, deliveries: Sequence[Delivery]) -> None:
+        with self._lock:
+            for item in deliveries:
+                self._held.get(item.stream, set()).discard(item.entry_id)
+
+    def _hand_over_on(self, stream: str, consumer: str, counts: dict[str, int]) -> None:
+        idle_ms = 0 if consumer == self._consumer else 86_400_000
+        entries = [text for entry_id, count in counts.items() for text in (entry_id, count)]
+        self._hand_over(keys=[self._key(stream)], args=[self._group, self._consumer, consumer, idle_ms, *entries])
 
     def _surviving_a_wipe(self, call: Callable[[], R]) -> R | None:
         """Call; where the group is gone, make it again and return None: the caller finds nothing this time."""
         try:
             return call()
         except redis.ResponseError as error:
-            if "NOGROUP" not in str(error):
+            if "NOGROUP" not in str(error) and "no such key" not in str(error):
                 raise
             self.subscribe(self._streams, self._group, self._consumer)
             return None
 
-    def _load(self) -> None:
-        for script in (self._publish, self._settle):
-            if not self._redis.script_exists(script.sha)[0]:
-                self._redis.script_load(script.script)
+    def _all(self, script: Script, calls: Sequence[tuple[list[str], list[bytes | str]]]) -> list[Any]:
+        """Run a script many times in one round trip; a server that does not know it yet learns it."""
+        pipe = self._redis.pipeline(transaction=False)
+        for keys, values in calls:
+            pipe.evalsha(script.sha, len(keys), *keys, *values)
+        answers: list[Any] = pipe.execute(raise_on_error=False)
+        unknown = [index for index, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+        if unknown:
+            self._redis.script_load(script.script)
+            for index, answer in zip(unknown, self._all(script, [calls[i] for i in unknown]), strict=True):
+                answers[index] = answer
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return answers
+
+    @_backed_off
+    def _page(self, stream: str, first: str) -> Any:  # noqa: ANN401 (redis-py's own type)
+        return self._redis.xrange(self._key(stream), min=first, count=500)
 
     def _output(self, item: Publication) -> tuple[list[str], list[bytes | str]]:
         keys = [self._key(item.stream), self._key(f"once:{item.key}")]
         return keys, [item.key, encode(item.message), str(CAPPED.get(item.stream, 0))]
-
-    def _delivery(self, stream: str, entry_id: bytes, fields: Any, deliveries: int) -> Delivery | None:  # noqa: ANN401 (redis-py's own type)
-        if not fields:
-            return None
-        return Delivery(stream, entry_id.decode(), fields[b"key"].decode(), fields[b"payload"], deliveries)
 
     def _key(self, name: str) -> str:
         return f"{self._prefix}{name}"
@@ -263,5 +321,5 @@ class RedisBus:
     def _strikes(self, stream: str) -> str:
         return self._key(f"strikes:{stream}")
 
-    def _beat(self, group: str, consumer: str) -> str:
-        return self._key(f"beat:{group}/{consumer}")
+    def _beat_key(self, name: str) -> str:
+        return self._key(f"beat:{name}")

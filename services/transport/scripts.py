@@ -1,7 +1,11 @@
 """The Lua that makes publishing once-only and settling atomic. Redis runs a script whole or not at all.
 
-Result first, acknowledgement last: should a write in the middle be refused (memory full), the input stays pending and
-is delivered again, and the markers keep what did get out from getting out twice.
+Result first, acknowledgement last: should a write in the middle be refused, the input stays pending and is delivered
+again, and the markers keep what did get out from getting out twice.
+
+When memory is full, Redis refuses a script whose first write could need more. `PUBLISH` is such a script: no new work
+is admitted. The others begin with a write that is always allowed (a deletion of nothing), and then run to the end:
+what was admitted can be finished and leaves the queue smaller, and workers are not taken for dead meanwhile.
 """
 
 MARKER_TTL_S = 45 * 24 * 3600
@@ -22,8 +26,8 @@ return 1
 
 SETTLE = f"""
 -- KEYS: input stream, strikes, then stream and marker per output; ARGV: group, entry, then key, payload, cap per output
-local pending = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[2], ARGV[2], 1)
-if #pending == 0 then return 0 end
+if #redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[2], ARGV[2], 1) == 0 then return 0 end
+redis.call('HDEL', KEYS[2], ARGV[2])
 local i = 3
 for k = 3, #KEYS, 2 do
   if redis.call('EXISTS', KEYS[k + 1]) == 0 then
@@ -38,6 +42,61 @@ for k = 3, #KEYS, 2 do
 end
 redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
 redis.call('XDEL', KEYS[1], ARGV[2])
-redis.call('HDEL', KEYS[2], ARGV[2])
+return 1
+"""
+
+CLAIM = """
+-- KEYS: stream; ARGV: group, new owner, most, how far to look, idle in ms, then the consumers that are gone
+-- returns entry, fields and number of deliveries of each entry taken over
+local most = tonumber(ARGV[3])
+local taken = {}
+local function take(found)
+  for _, entry in ipairs(found) do
+    if #taken >= most then return end
+    if entry[2] ~= ARGV[2] then
+      local got = redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, entry[1])
+      if got[1] then taken[#taken + 1] = {got[1][1], got[1][2], entry[4] + 1} end
+    end
+  end
+end
+for i = 6, #ARGV do take(redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', most, ARGV[i])) end
+take(redis.call('XPENDING', KEYS[1], ARGV[1], 'IDLE', ARGV[5], '-', '+', ARGV[4]))
+for i = 6, #ARGV do
+  -- forgetting a consumer drops what it holds, so only one that holds nothing is forgotten
+  if #redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[i]) == 0 then
+    redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[i])
+  end
+end
+return taken
+"""
+
+HAND_OVER = """
+-- KEYS: stream; ARGV: group, owner, next owner, idle in ms, then entry and its new count (-1 = as it is) per entry
+-- leaves alone what the owner no longer holds; with owner = next owner it renews the lease
+local moved = 0
+for i = 5, #ARGV, 2 do
+  local found = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[i], ARGV[i], 1)[1]
+  if found and found[2] == ARGV[2] then
+    local count = ARGV[i + 1]
+    if count == '-1' then count = found[4] end
+    redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[3], 0, ARGV[i], 'IDLE', ARGV[4], 'RETRYCOUNT', count, 'JUSTID')
+    moved = moved + 1
+  end
+end
+return moved
+"""
+
+STRIKE = """
+-- KEYS: strikes; ARGV: entry
+redis.call('HDEL', KEYS[1], '')
+return redis.call('HINCRBY', KEYS[1], ARGV[1], 1)
+"""
+
+BEAT = """
+-- KEYS: heartbeat, names of those that beat; ARGV: name, time to live in ms, then field and value of the status
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], unpack(ARGV, 3))
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+redis.call('SADD', KEYS[2], ARGV[1])
 return 1
 """
