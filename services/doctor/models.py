@@ -18,10 +18,21 @@ network, card = load_network(Path(os.environ["{PATH_VARIABLE}"] or SHIPPED))
 print(f"{{card.name}}, {{card.pixel_size_um:g}} um per pixel, sha256 {{card.sha256[:12]}}")
 """
 
+POTENCY_QUESTION = f"""
+import os
+from pathlib import Path
+from monitor.potency.model import DEMO, load_model
+folder = Path(os.environ["{PATH_VARIABLE}"] or DEMO)
+model = load_model(folder)
+kind = " (the demo model: trained on simulated cultures, never for a decision on real cells)" if folder == DEMO else ""
+print(f"{{folder.name}}, {{len(model.contract.features)}} features, digest {{model.digest[:12]}}{{kind}}")
+"""
+
 
 def check_models(settings: Settings) -> Iterator[Check]:
     """Yield whether the segmenter's weights and the potency model can be used."""
     yield _check("segmenter weights", WEIGHTS_QUESTION, settings.segmenter.weights, "segmenter.weights")
+    yield _check("potency model", POTENCY_QUESTION, settings.predictor.model, "predictor.model")
 
 
 def _check(name: str, question: str, path: Path | None, setting: str) -> Check:
