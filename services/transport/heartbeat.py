@@ -10,10 +10,16 @@ from services.settings import DeliverySettings
 from services.transport.bus import Bus
 
 MISSED_BEATS = 3.0
+JOIN_S = 2.0
+GONE_S = 0.001
 
 
 class Heartbeat:
-    """A thread that beats while the loop makes progress; used as a context."""
+    """A thread that beats while the loop makes progress; used as a context.
+
+    Warming up needs no progress: a worker holds nothing yet. On leaving, the last beat ends the life at once, so that
+    whatever the worker still holds can be claimed without waiting.
+    """
 
     def __init__(self, bus: Bus, settings: DeliverySettings) -> None:
         self._bus = bus
@@ -24,6 +30,7 @@ class Heartbeat:
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def __enter__(self) -> Self:
+        self._status, self._progress = {"state": "warming"}, None
         self._beat()
         self._thread.start()
         return self
@@ -32,17 +39,19 @@ class Heartbeat:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
-        self._thread.join()
+        self._thread.join(JOIN_S)
+        if not self._thread.is_alive():  # else it waits for a server that is away
+            self._status = {"state": "stopped"}
+            self._beat(GONE_S)
 
     def ready(self) -> None:
         """Say that warming up is over: from here on the loop has to show progress."""
-        self._status = {"state": "running"}
-        self._progress = time.monotonic()
+        self.progressed(done=0)
         self._beat()
 
-    def progressed(self, *, done: int) -> None:
-        """Note a turn of the loop; `done` inputs were settled so far."""
-        self._status = {"state": "running", "done": str(done)}
+    def progressed(self, *, done: int, state: str = "running") -> None:
+        """Note that the loop moves; `done` inputs were settled so far."""
+        self._status = {"state": state, "done": str(done)}
         self._progress = time.monotonic()
 
     def _run(self) -> None:
@@ -51,8 +60,8 @@ class Heartbeat:
             if self._progress is None or time.monotonic() - self._progress < self._settings.claim_idle_s:
                 self._beat()
 
-    def _beat(self) -> None:
+    def _beat(self, ttl_s: float | None = None) -> None:
         try:
-            self._bus.beat(self._status, MISSED_BEATS * self._settings.beat_s)
+            self._bus.beat(self._status, ttl_s or MISSED_BEATS * self._settings.beat_s)
         except BackPressure:
             return  # the loop meets the same trouble and says so

@@ -1,24 +1,26 @@
 """The only consume loop: claim, read, decode, process, publish and acknowledge, for every worker alike.
 
-Exit codes: 0 stopped or drained; 70 the engine or the memory gave out, start again in a fresh process.
+Exit codes: 0 stopped or drained; 70 the engine or the memory gave out, start again in a fresh process; 128 + number
+after a second signal. An error in the set-up, such as weights that are refused, is raised to the caller.
 """
 
 import functools
 import os
+import random
 import secrets
 import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any
 
 import structlog
 
 from monitor.errors import BackPressure, CellvigilError, EngineFailure
-from monitor.messages import FrameFailed, Message, Parked
+from monitor.messages import FrameArrived, FrameFailed, FrameSegmented, Message, Parked
 from services.settings import DeliverySettings
 from services.transport.backoff import Backoff
 from services.transport.bus import Bus, Delivery
@@ -31,6 +33,10 @@ EXIT_OK = 0
 EXIT_WORN_OUT = 70
 RETRY_PAUSES_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 60.0, 60.0, 60.0, 60.0, 60.0)
 """Pauses before an input whose outcome was `Retry` is tried again; after the last it is a dead letter."""
+MOST_RETRIES = 64
+"""With this many inputs waiting for another try nothing new is read: the fault is not in the inputs."""
+ENGINE_FAILURES = 3
+"""After the engine failed on this many inputs in a row, each alone, the fault is in the engine."""
 
 
 @dataclass(slots=True)
@@ -39,6 +45,12 @@ class _Work:
     message: Message
     retries: int = 0
     due: float = 0.0
+    struck: bool = False
+
+    @property
+    def suspect(self) -> bool:
+        """Whether a worker held this before and is gone: it may be what killed it."""
+        return self.delivery.deliveries >= 2
 
 
 class Runner:
@@ -71,108 +83,142 @@ class Runner:
         self._streams = list(streams)
         self._settings = settings
         self._batch_size = batch_size
+        self._most = batch_size  # smaller for a while after the engine failed on a batch
         self._on_failure = on_failure
         self._group = group or stage.name
         self._consumer = consumer or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self._log = structlog.get_logger().bind(stage=stage.name)
-        self._backoff = Backoff(self._log)
+        self._heartbeat = Heartbeat(bus, settings)
+        self._stop = threading.Event()
+        self._persist = self._backoff(self._stop)
+        self._ahead: list[_Work] = []
         self._retries: list[_Work] = []
+        self._failed_alone: set[str] = set()
         self._next_claim = 0.0
         self._done = 0
 
     def run(self, stop: threading.Event, *, drain: bool = False) -> int:
-        """Work until `stop` is set, or, when draining, until the streams are empty; return the exit code."""
-        self._persist(lambda: self._bus.subscribe(self._streams, self._group, self._consumer), stop)
-        with Heartbeat(self._bus, self._settings) as heartbeat:
+        """Work until `stop` is set, or, when draining, until the streams are empty; return the exit code.
+
+        On stop the batch in hand is finished and everything else given back as it was.
+        """
+        self._stop = stop
+        self._persist = self._backoff(stop)
+        self._persist(lambda: self._bus.subscribe(self._streams, self._group, self._consumer))
+        with self._heartbeat:
             try:
                 self._stage.warm_up()
-                heartbeat.ready()
+                self._heartbeat.ready()
                 self._log.info("ready", streams=self._streams)
-                return self._loop(stop, heartbeat, drain)
+                self._loop(drain)
             except (EngineFailure, MemoryError) as error:
-                self._log.error("worn_out", error=str(error), mend="the supervisor starts a fresh process")
+                self._log.error("worn_out", error=repr(error), mend="the supervisor starts a fresh process")
                 return EXIT_WORN_OUT
-
-    def _loop(self, stop: threading.Event, heartbeat: Heartbeat, drain: bool) -> int:
-        ahead: list[_Work] = []
-        while not stop.is_set():
-            batch = ahead or self._fetch(stop, self._settings.block_s)
-            ahead = self._fetch(stop, 0.0) if batch else []
-            if ahead:
-                self._stage.prefetch([work.message for work in ahead])
-            self._work(batch, stop)
-            heartbeat.progressed(done=self._done)
-            if drain and not batch and self._drained(stop):
-                return EXIT_OK
-        self._release(ahead + self._retries)
+            finally:
+                self._release()
         return EXIT_OK
 
-    def _fetch(self, stop: threading.Event, block_s: float) -> list[_Work]:
+    def _loop(self, drain: bool) -> None:
+        while not self._stop.is_set():
+            batch = self._ahead or self._fetch(self._settings.block_s)
+            self._ahead = self._fetch(0.0) if batch else []
+            if self._ahead:
+                self._stage.prefetch([work.message for work in self._ahead])
+            self._work(batch)
+            self._moved()
+            if drain and not batch and self._drained():
+                return
+
+    def _fetch(self, block_s: float) -> list[_Work]:
         """Return work: what is due again, what others left behind, what is new."""
         now = time.monotonic()
-        due = [work for work in self._retries if work.due <= now]
+        due = [work for work in self._retries if work.due <= now][: self._most]
         if due:
-            self._retries = [work for work in self._retries if work.due > now]
+            self._retries = [work for work in self._retries if work not in due]
             return due
+        if len(self._retries) >= MOST_RETRIES:
+            self._stop.wait(block_s)
+            return []
         found: list[Delivery] = []
         if now >= self._next_claim:
             self._next_claim = now + self._settings.beat_s
-            found = self._persist(lambda: self._bus.claim(self._batch_size, self._settings.claim_idle_s), stop) or []
-        if not found:
-            found = self._persist(lambda: self._bus.read(self._batch_size, block_s), stop) or []
-        return [work for delivery in found if (work := self._decoded(delivery, stop)) is not None]
+            found = self._persist(lambda: self._bus.claim(self._most, self._settings.claim_idle_s)) or []
+        if not found and not self._stop.is_set():
+            found = self._persist(lambda: self._bus.read(self._most, block_s)) or []
+        return [work for delivery in found if (work := self._decoded(delivery)) is not None]
 
-    def _decoded(self, delivery: Delivery, stop: threading.Event) -> _Work | None:
+    def _decoded(self, delivery: Delivery) -> _Work | None:
         try:
             return _Work(delivery, decode(delivery.payload))
         except UnknownMessage as error:
             self._log.error("parked", key=delivery.key, error=str(error), mend="upgrade this worker, then requeue")
-            text = delivery.payload.decode("utf-8", "backslashreplace")
-            parked = Parked(stream=delivery.stream, key=delivery.key, payload=text, reason=error.reason)
-            output = Publication(DEAD, f"parked:{delivery.stream}:{delivery.entry_id}", parked)
-            self._persist(lambda: self._bus.settle(delivery, [output]), stop)
-            return None
+            parked = _parked(delivery, error.reason)
+        self._persist(lambda: self._bus.settle(delivery, [parked]))
+        return None
 
-    def _work(self, batch: list[_Work], stop: threading.Event) -> None:
-        """Process a batch; what was delivered before may have killed a worker, so it goes alone and is counted."""
-        together = [work for work in batch if work.delivery.deliveries < 2]
+    def _work(self, batch: list[_Work]) -> None:
+        """Process a batch; a suspect goes alone, so that it takes nobody with it."""
+        together = [work for work in batch if not work.suspect]
+        alone = [work for work in batch if work.suspect]
         if together:
-            self._process(together, stop)
-        for work in batch:
-            if work.delivery.deliveries >= 2 and not stop.is_set():
-                self._process_suspect(work, stop)
+            self._process(together)
+        # in random order: a worker killed from outside would else strike the same innocent each time
+        random.shuffle(alone)
+        while alone and not self._stop.is_set():
+            self._process_suspect(alone.pop())
+        self._ahead += alone
 
-    def _process_suspect(self, work: _Work, stop: threading.Event) -> None:
-        strikes = self._persist(lambda: self._bus.strike(work.delivery), stop)
-        if strikes is not None and strikes > self._settings.max_solo_attempts:
+    def _process_suspect(self, work: _Work) -> None:
+        if work.struck:  # it was tried by this process and did not kill it
+            self._process([work])
+            return
+        strikes = self._persist(lambda: self._bus.strike(work.delivery))
+        if strikes is None:
+            self._ahead.append(work)
+            return
+        work.struck = True
+        if strikes > self._settings.max_solo_attempts:
             message = f"a worker died {self._settings.max_solo_attempts} times on this input alone; look at the file"
-            self._settle(work, Reject(CellvigilError(message, reason="crashed_worker")), stop)
+            self._settle(work, Reject(CellvigilError(message, reason="crashed_worker")))
         else:
-            self._process([work], stop)
+            self._process([work])
 
-    def _process(self, batch: list[_Work], stop: threading.Event) -> None:
-        outcomes = self._outcomes(batch, stop)
-        for work, outcome in zip(batch, outcomes, strict=True):
-            self._settle(work, outcome, stop)
+    def _process(self, batch: list[_Work]) -> None:
+        for work, outcome in zip(batch, self._outcomes(batch), strict=True):
+            self._settle(work, outcome)
 
-    def _outcomes(self, batch: list[_Work], stop: threading.Event) -> list[Outcome]:
+    def _outcomes(self, batch: list[_Work]) -> list[Outcome]:
         try:
-            outcomes = self._persist(lambda: self._stage.process([work.message for work in batch]), stop)
-        except (EngineFailure, MemoryError):
+            outcomes = self._persist(lambda: self._stage.process([work.message for work in batch]))
+        except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 (the one place where a stage's surprise must not end the worker)
-            self._log.exception("stage_raised", inputs=len(batch))
-            if len(batch) == 1:
-                return [Retry(CellvigilError(f"{type(error).__name__}: {error}", reason="stage_error"))]
-            return [outcome for work in batch for outcome in self._outcomes([work], stop)]
+            self._moved()
+            if len(batch) > 1 and _may_pass(error):
+                self._most = max(1, len(batch) // 2) if isinstance(error, EngineFailure) else self._most
+                self._log.warning("batch_failed", inputs=len(batch), error=repr(error))
+                return [outcome for work in batch for outcome in self._outcomes([work])]
+            return [self._failed(work, error) for work in batch]
+        self._failed_alone.clear()
+        self._most = min(self._most + (len(batch) == self._most), self._batch_size)
+        self._moved()
         if outcomes is None:
             return [Retry(BackPressure("stopped while waiting", reason="stopped")) for _ in batch]
         if len(outcomes) != len(batch):
             raise RuntimeError(f"{self._stage.name} returned {len(outcomes)} outcomes for {len(batch)} inputs")
-        checked: list[Outcome] = outcomes
-        return checked
+        return list(outcomes)
 
-    def _settle(self, work: _Work, outcome: Outcome, stop: threading.Event) -> None:
+    def _failed(self, work: _Work, error: Exception) -> Outcome:
+        """Judge an error that a stage raised over one input; raise it again when the engine is at fault."""
+        if isinstance(error, EngineFailure):
+            self._failed_alone.add(work.delivery.key)
+            if not error.retryable or len(self._failed_alone) >= ENGINE_FAILURES:
+                raise error
+            return Retry(error)
+        self._log.error("stage_raised", key=work.delivery.key, exc_info=error)
+        return Retry(CellvigilError(f"{type(error).__name__}: {error}", reason="stage_error"))
+
+    def _settle(self, work: _Work, outcome: Outcome) -> None:
         if isinstance(outcome, Retry):
             if work.retries < len(RETRY_PAUSES_S):
                 work.due = time.monotonic() + RETRY_PAUSES_S[work.retries]
@@ -180,54 +226,63 @@ class Runner:
                 self._retries.append(work)
                 return
             outcome = Reject(outcome.error)
-        outputs = outcome.outputs if isinstance(outcome, Done) else self._given_up(work, outcome.error)
-        self._persist(lambda: self._bus.settle(work.delivery, outputs), stop)
-        self._done += 1
+        outputs = outcome.outputs if isinstance(outcome, Done) else [self._given_up(work, outcome.error)]
+        if self._persist(lambda: self._bus.settle(work.delivery, outputs)):
+            self._done += 1
+        self._moved()
 
-    def _given_up(self, work: _Work, error: CellvigilError) -> tuple[Publication, ...]:
+    def _given_up(self, work: _Work, error: CellvigilError) -> Publication:
         self._log.warning("given_up", key=work.delivery.key, reason=error.reason, error=str(error))
-        frame_id = getattr(work.message, "frame_id", None)
-        if frame_id is None:
-            text = work.delivery.payload.decode("utf-8", "backslashreplace")
-            parked = Parked(stream=work.delivery.stream, key=work.delivery.key, payload=text, reason=error.reason)
-            return (Publication(DEAD, f"parked:{work.delivery.key}", parked),)
+        if not isinstance(work.message, FrameArrived | FrameSegmented):
+            return _parked(work.delivery, error.reason)
+        frame_id = work.message.frame_id
         failure = FrameFailed(frame_id=frame_id, stage=self._stage.name, reason=error.reason, detail=str(error))
         self._on_failure(failure)
-        return (Publication(DEAD, f"dead:{self._stage.name}:{frame_id}", failure),)
+        return Publication(DEAD, f"dead:{self._stage.name}:{frame_id}", failure)
 
-    def _drained(self, stop: threading.Event) -> bool:
-        if self._retries:
+    def _drained(self) -> bool:
+        if self._retries or self._ahead:
             return False
         count = functools.partial(self._bus.waiting, group=self._group)
-        counts = [self._persist(functools.partial(count, stream), stop) for stream in self._streams]
-        return all(count == 0 for count in counts)
+        return all(self._persist(functools.partial(count, stream)) == 0 for stream in self._streams)
 
-    def _release(self, held: list[_Work]) -> None:
+    def _release(self) -> None:
+        """Give back what was not attempted as it was, and what was attempted as harmless: this worker survived it."""
+        held = [work.delivery for work in self._ahead]
+        held += [replace(work.delivery, deliveries=1) for work in self._retries]
         try:
-            self._bus.release([work.delivery for work in held])
+            self._bus.release(held)
         except BackPressure:
             self._log.info("not_released", inputs=len(held), mend="they are delivered again once this worker is gone")
 
-    def _persist(self, call: Callable[[], Any], stop: threading.Event) -> Any:  # noqa: ANN401 (hands through any result)
-        """Call until it does not meet back-pressure; None when `stop` came first."""
-        while True:
-            try:
-                result = call()
-            except BackPressure as error:
-                if self._backoff.wait(stop, str(error)):
-                    return None
-            else:
-                self._backoff.over()
-                return result
+    def _backoff(self, stop: threading.Event) -> Callable[[Callable[[], Any]], Any]:
+        return Backoff(self._log, stop, functools.partial(self._moved, "back_pressure")).persist
+
+    def _moved(self, state: str = "running") -> None:
+        self._heartbeat.progressed(done=self._done, state=state)
+
+
+def _may_pass(error: Exception) -> bool:
+    return not isinstance(error, EngineFailure) or error.retryable
+
+
+def _parked(delivery: Delivery, reason: str) -> Publication:
+    text = delivery.payload.decode("utf-8", "backslashreplace")
+    parked = Parked(stream=delivery.stream, key=delivery.key, payload=text, reason=reason)
+    return Publication(DEAD, f"parked:{delivery.stream}:{delivery.entry_id}", parked)
 
 
 def install_signals(stop: threading.Event) -> None:
     """Let the first SIGTERM or SIGINT finish the work in hand, and the second end the process at once."""
+    seen = False
 
-    def handle(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
+    def answer(number: int, frame: FrameType | None) -> None:
+        nonlocal seen
+        if seen:
             os._exit(128 + number)
-        stop.set()
+        seen = True
+        # not from here: the interrupted thread may hold the event's own lock
+        threading.Thread(target=stop.set, name="stop", daemon=True).start()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, handle)
+        signal.signal(number, answer)
