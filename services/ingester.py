@@ -10,7 +10,7 @@ from pathlib import Path
 
 import structlog
 
-from monitor.errors import BackPressure, SettingsError
+from monitor.errors import SettingsError
 from monitor.frames.layout import Layout
 from monitor.frames.reader import ReadLimits
 from monitor.frames.samples import read_samples
@@ -74,26 +74,22 @@ class Ingester:
         self._known = ledger.known_files()
         for frame in ledger.frames():
             self._silence.note(frame)
-        self._backoff = Backoff(self._log)
         self._next_scan = self._next_epoch = self._next_beat = 0.0
         self._started = self._last_change = time.monotonic()
 
     def run(self, stop: threading.Event, *, until_idle_s: float | None = None) -> None:
         """Ingest until `stop` is set, or until nothing changed for `until_idle_s` seconds."""
-        self._bus.subscribe([], "ingester", f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}")
+        backoff = Backoff(self._log, stop, waited=lambda: None)
+        consumer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+        backoff.persist(lambda: self._bus.subscribe([], "ingester", consumer))
         self._watcher.start()
         if self._watcher.polls:
             kind = filesystem_of(self._root)
             self._log.info("polling", folder=str(self._root), filesystem=kind, every_s=self._settings.watch.poll_s)
         try:
             while not stop.wait(LOOK_S):
-                try:
-                    while self.step() and not stop.is_set():
-                        pass
-                except BackPressure as error:
-                    self._backoff.wait(stop, str(error))
-                else:
-                    self._backoff.over()
+                while backoff.persist(self.step) and not stop.is_set():
+                    pass
                 if until_idle_s is not None and self.idle_s() >= until_idle_s:
                     return
         finally:

@@ -1,0 +1,1 @@
+"""Delivering alarms: an outbox that survives restarts, and the ways out of it."""

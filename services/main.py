@@ -1,0 +1,227 @@
+"""The `cellvigil` command. Heavy imports wait inside the commands, so that `--help` answers at once."""
+
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    name="cellvigil",
+    help="Watch living cells: segment every frame, estimate potency per flask, raise alarms in time.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+layout_app = typer.Typer(help="How the microscope names its files.", no_args_is_help=True, rich_markup_mode=None)
+server_app = typer.Typer(help="The queue server of a state folder.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(layout_app, name="layout")
+app.add_typer(server_app, name="server")
+
+Config = Annotated[Path | None, typer.Option("--config", help="YAML file with settings; see configs/default.yaml.")]
+State = Annotated[Path | None, typer.Option("--state", help="Folder that holds everything a run keeps. [state]")]
+Watch = Annotated[Path | None, typer.Option("--watch", help="Folder that the microscope writes to.")]
+PixelSize = Annotated[float | None, typer.Option("--pixel-size", help="Micrometres per pixel, where files lack it.")]
+
+
+@app.command()
+def run(
+    watch: Watch = None,
+    config: Config = None,
+    state: State = None,
+    pixel_size: PixelSize = None,
+    layout: Annotated[str | None, typer.Option(help="Preset or pattern of the file names.")] = None,
+    until_idle: Annotated[float | None, typer.Option(help="Finish and return after this many quiet seconds.")] = None,
+) -> None:
+    """Watch a folder and do everything: ingest, segment, estimate, alarm. Stop with Ctrl-C."""
+    from services.console import show_run
+
+    settings = _settings(config, state, watch, pixel_size, layout)
+    raise typer.Exit(show_run(settings, until_idle_s=until_idle))
+
+
+@app.command()
+def demo(
+    json: Annotated[Path | None, typer.Option(help="Write the summary here and draw no table.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Keep frames and results here, for a look afterwards.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the simulated cultures.")] = 7,
+) -> None:
+    """Play four simulated flasks through the whole chain: three get into trouble, one does not."""
+    from services.demo import show_demo
+
+    raise typer.Exit(show_demo(json, folder, seed))
+
+
+@app.command()
+def results(
+    csv: Annotated[Path, typer.Option(help="File to write; - for the terminal.")],
+    state: State = None,
+) -> None:
+    """Write one row per frame: what it was, what became of it, cells, confluency, potency with interval."""
+    from services.console import write_results
+
+    write_results(_state_folder(state), csv)
+
+
+@app.command()
+def status(state: State = None) -> None:
+    """Show every flask of a state folder, the workers that are alive, and the alarms that stand."""
+    from services.console import show_status
+
+    raise typer.Exit(show_status(_state_folder(state)))
+
+
+@app.command()
+def overlay(
+    out: Annotated[Path, typer.Option(help="Folder for the pictures.")],
+    state: State = None,
+    flask: Annotated[str | None, typer.Option(help="Only this flask.")] = None,
+    every: Annotated[int, typer.Option(help="Every n-th frame of a position.")] = 1,
+) -> None:
+    """Draw the outlines of cells and nuclei on the frames that were segmented, as PNG files."""
+    from services.console import write_overlays
+
+    raise typer.Exit(write_overlays(_state_folder(state), out, flask, every))
+
+
+@app.command()
+def replay(
+    folder: Annotated[Path, typer.Argument(help="Existing series of images.")],
+    rate: Annotated[float, typer.Option(help="Frames per second.")] = 1.0,
+    into: Annotated[Path, typer.Option(help="Watched folder to play into.")] = Path("frames"),
+    pattern: Annotated[str, typer.Option(help="Which files, such as '*t*.png'.")] = "**/*",
+    flask: Annotated[str | None, typer.Option(help="Name frames as this flask; default: keep names that fit.")] = None,
+    position: Annotated[str, typer.Option(help="Position to name frames as.")] = "p1",
+    interval: Annotated[float, typer.Option(help="Seconds between frames in the new names.")] = 900.0,
+) -> None:
+    """Play a series as a microscope would: temporary name, slow write, rename."""
+    from services.replay import replay_folder
+
+    played = replay_folder(
+        folder, into, rate=rate, pattern=pattern, flask=flask, position=position, interval_s=interval
+    )
+    typer.echo(f"{played} frames played into {into}")
+
+
+@app.command()
+def worker(
+    name: Annotated[str, typer.Argument(help="ingester, segmenter, predictor or notifier.")],
+    config: Config = None,
+    state: State = None,
+    watch: Watch = None,
+    pixel_size: PixelSize = None,
+    replica: Annotated[
+        int, typer.Option(help="Number among processes of its kind; predictors share flasks by it.")
+    ] = 0,
+    drain: Annotated[bool, typer.Option("--drain", help="Return when there is nothing left to do.")] = False,
+    until_idle: Annotated[float | None, typer.Option(help="Ingester: return after this many quiet seconds.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", hidden=True)] = False,
+) -> None:
+    """Run one worker alone, for containers."""
+    settings = _settings(config, state, watch, pixel_size, None)
+    from services.supervisor import follow_parent
+    from services.telemetry import configure_logging
+    from services.transport.runner import install_signals
+    from services.workers import run_worker
+
+    configure_logging(settings.state / "logs", f"{name}-{replica}", terminal=not follow)
+    stop = threading.Event()
+    install_signals(stop)
+    if follow:
+        follow_parent()
+    code = run_worker(name, settings, stop, drain=drain, replica=replica, until_idle_s=until_idle)
+    raise typer.Exit(code)
+
+
+@app.command()
+def doctor(
+    config: Config = None,
+    state: State = None,
+    watch: Watch = None,
+    json: Annotated[bool, typer.Option("--json", help="Print a list for programs.")] = False,
+) -> None:
+    """Check this machine: Python, packages, engines, queue, folders, disk, clock; each line with its mend."""
+    from services.console import show_doctor
+
+    raise typer.Exit(show_doctor(_settings(config, state, watch, None, None), as_json=json))
+
+
+@layout_app.command("check")
+def layout_check(
+    folder: Annotated[Path, typer.Argument(help="Folder to look through.")],
+    layout: Annotated[str, typer.Option(help="Preset or pattern.")] = "flask-position-time",
+    json: Annotated[bool, typer.Option("--json", help="Print a list for programs.")] = False,
+) -> None:
+    """Print what each file name says, and the files that say nothing, before any run."""
+    from services.console import show_layout
+
+    raise typer.Exit(show_layout(folder, layout, as_json=json))
+
+
+@server_app.command("start")
+def server_start(state: State = None, config: Config = None) -> None:
+    """Start the queue server of a state folder, or find the one that runs; it outlives this command."""
+    from services.transport.server import ensure_server
+
+    settings = _settings(config, state, None, None, None)
+    handle = ensure_server(settings.state, settings.server)
+    typer.echo(f"{handle.url}  version {handle.version}  process {handle.pid}")
+
+
+@server_app.command("stop")
+def server_stop(state: State = None) -> None:
+    """Stop the queue server of a state folder; what is queued stays on the disk."""
+    from services.transport.server import stop_server
+
+    typer.echo("stopped" if stop_server(_state_folder(state)) else "no server was running")
+
+
+@server_app.command("status")
+def server_status_(state: State = None) -> None:
+    """Say whether the queue server of a state folder runs; exit code 1 when not."""
+    from services.transport.server import server_status
+
+    handle = server_status(_state_folder(state))
+    typer.echo(f"{handle.url}  version {handle.version}  process {handle.pid}" if handle else "not running")
+    raise typer.Exit(0 if handle else 1)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from monitor import __version__
+
+    typer.echo(__version__)
+
+
+def _state_folder(state: Path | None) -> Path:
+    return state or Path("state")
+
+
+def _settings(
+    config: Path | None, state: Path | None, watch: Path | None, pixel_size: float | None, layout: str | None
+) -> Any:  # noqa: ANN401 (Settings, whose import is heavy)
+    from services.settings import load_settings
+
+    given: dict[str, Any] = {"folder": watch, "pixel_size_um": pixel_size, "layout": layout}
+    overrides: dict[str, Any] = {"watch": {name: value for name, value in given.items() if value is not None}}
+    if state is not None:
+        overrides["state"] = state
+    return load_settings(config, overrides)
+
+
+def main() -> None:
+    """Run the command; a deliberate error is a sentence on the terminal and exit code 2, never a traceback."""
+    from monitor.errors import CellvigilError
+
+    try:
+        app()
+    except CellvigilError as error:
+        typer.echo(f"cellvigil: {error}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

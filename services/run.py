@@ -1,0 +1,116 @@
+"""`cellvigil run`: all workers of one machine under one supervisor, for as long as it takes."""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from services.ledger import Ledger
+from services.record.sqlite import SqliteRecord
+from services.results import Account, account
+from services.settings import Settings
+from services.state_folder import StateFolder
+from services.supervisor import Supervisor, SupervisorReport, WorkerSpec, worker_command
+from services.transport.redis_streams import RedisBus
+from services.transport.runner import EXIT_OK
+from services.transport.server import ensure_server, stop_server
+from services.transport.streams import ALARMS, FRAMES, segmented
+
+EXIT_UNFINISHED = 3
+"""Stopped while frames were waiting, or a worker had to be killed; nothing is lost, the next run goes on."""
+PERIOD_S = 0.2
+QUIET_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """How a run ended: what came in and went out, restarts by worker, workers that had to be killed."""
+
+    account: Account
+    supervisor: SupervisorReport
+
+    @property
+    def exit_code(self) -> int:
+        """0 when everything that came in has its result and every worker stopped by itself."""
+        clean = self.account.waiting == 0 and not self.supervisor.killed
+        return EXIT_OK if clean else EXIT_UNFINISHED
+
+
+def run(
+    settings: Settings,
+    stop: threading.Event,
+    *,
+    until_idle_s: float | None = None,
+    tick: Callable[[Supervisor], None] = lambda supervisor: None,
+) -> RunReport:
+    """Run ingester, segmenters, predictors and notifier until `stop`, or until nothing came for `until_idle_s`.
+
+    `tick` is called a few times a second, for a live table.
+    """
+    state = StateFolder(settings.state.resolve())
+    state.create()
+    server = ensure_server(state.root, settings.server)
+    SqliteRecord(state.record).close()
+    Ledger(state.ledger).close()
+    config = _effective(settings, state, server.url)
+    supervisor = Supervisor(_specs(settings, config, until_idle_s), structlog.get_logger().bind(stage="supervisor"))
+    supervisor.start()
+    bus = RedisBus(server.url, settings.server.prefix)
+    try:
+        while not stop.wait(PERIOD_S):
+            supervisor.tend()
+            tick(supervisor)
+            if supervisor.finished("ingester") and _settled(settings, state, bus):
+                break
+    finally:
+        report = supervisor.stop()
+        bus.close()
+        if server.owned:
+            stop_server(state.root)
+    with Ledger(state.ledger, readonly=True) as ledger, SqliteRecord(state.record, readonly=True) as record:
+        return RunReport(account(ledger, record), report)
+
+
+def _specs(settings: Settings, config: Path, until_idle_s: float | None) -> list[WorkerSpec]:
+    # the effective settings are in the file; the environment must not overrule what the command line said
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CELLVIGIL__")}
+
+    def spec(name: str, worker: str, *arguments: str) -> WorkerSpec:
+        return WorkerSpec(name, worker_command(worker, "--config", str(config), "--follow", *arguments), environment)
+
+    idle = ("--until-idle", str(until_idle_s)) if until_idle_s is not None else ()
+    predictors = range(settings.predictor.replicas)
+    return [
+        spec("ingester", "ingester", *idle),
+        *(spec(f"segmenter-{n}", "segmenter") for n in range(settings.segmenter.replicas)),
+        *(spec(f"predictor-{n}", "predictor", "--replica", str(n)) for n in predictors),
+        spec("notifier", "notifier"),
+    ]
+
+
+def _effective(settings: Settings, state: StateFolder, server_url: str) -> Path:
+    """Write the settings as they are in force, with absolute paths and the server's address, for the workers."""
+    whole = settings.model_dump(mode="json")
+    whole["state"] = str(state.root)
+    whole["watch"]["folder"] = str(settings.watch.folder.resolve())
+    whole["server"]["url"] = server_url
+    file = state.root / "settings.json"
+    file.write_text(Settings.model_validate(whole).model_dump_json(indent=1) + "\n", encoding="utf-8")
+    return file
+
+
+def _settled(settings: Settings, state: StateFolder, bus: RedisBus) -> bool:
+    """Whether the queues are empty, every frame has its result, and it stays so for a moment."""
+    streams = [(FRAMES, "segmenter"), (ALARMS, "notifier")]
+    streams += [(segmented(partition), "predictor") for partition in range(settings.predictor.partitions)]
+    if any(bus.waiting(stream, group) for stream, group in streams):
+        return False
+    with Ledger(state.ledger, readonly=True) as ledger, SqliteRecord(state.record, readonly=True) as record:
+        if account(ledger, record).waiting:
+            return False
+    time.sleep(QUIET_S)
+    return not any(bus.waiting(stream, group) for stream, group in streams)

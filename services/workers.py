@@ -1,0 +1,128 @@
+"""How each worker is put together from the settings, and run: the one place that knows all the parts."""
+
+import threading
+from typing import Any
+
+from monitor.errors import SettingsError
+from monitor.frames.reader import ReadLimits
+from services.clock import Clock, ScaledClock, SystemClock
+from services.frame_files import FrameFiles
+from services.record.sqlite import SqliteRecord
+from services.settings import ClockSettings, Settings
+from services.state_folder import StateFolder
+from services.transport.file_blobs import FileLabels
+from services.transport.redis_streams import RedisBus
+from services.transport.runner import EXIT_OK, Runner
+from services.transport.server import ensure_server
+from services.transport.stage import Stage
+from services.transport.streams import FRAMES, segmented
+
+WORKERS = ("ingester", "segmenter", "predictor", "notifier")
+
+
+def run_worker(
+    name: str,
+    settings: Settings,
+    stop: threading.Event,
+    *,
+    drain: bool = False,
+    replica: int = 0,
+    until_idle_s: float | None = None,
+) -> int:
+    """Run one worker until `stop` is set, or until its work is done when draining; return its exit code.
+
+    Parameters
+    ----------
+    name
+        One of `WORKERS`.
+    replica
+        Number of this process among those of its kind, from 0; predictors share the partitions by it.
+    until_idle_s
+        For the ingester: end after this many seconds without news.
+    """
+    if name not in WORKERS:
+        raise SettingsError(f"there is no worker {name!r}; choose among {', '.join(WORKERS)}", reason="worker")
+    state = StateFolder(settings.state)
+    state.create()
+    bus = RedisBus(ensure_server(settings.state, settings.server).url, settings.server.prefix)
+    try:
+        if name == "ingester":
+            return _run_ingester(settings, state, bus, stop, 2.0 if drain else until_idle_s)
+        if name == "notifier":
+            from services.notifier import run_notifier
+
+            return run_notifier(settings, bus, stop, drain=drain)
+        with SqliteRecord(state.record) as record:
+            make = _segmenter if name == "segmenter" else _predictor
+            return make(settings, state, bus, record, replica).run(stop, drain=drain)
+    finally:
+        bus.close()
+
+
+def make_clock(settings: ClockSettings) -> Clock:
+    """Return the clock that the settings ask for."""
+    if settings.speed == 1.0 and settings.origin is None:
+        return SystemClock()
+    if settings.origin is None or settings.started is None:
+        message = "clock: a speed other than 1 needs `clock.origin` and `clock.started`; leave all three out otherwise"
+        raise SettingsError(message, reason="clock")
+    return ScaledClock(settings.origin, settings.started, settings.speed)
+
+
+def _run_ingester(
+    settings: Settings, state: StateFolder, bus: RedisBus, stop: threading.Event, until_idle_s: float | None
+) -> int:
+    from services.ingester import Ingester
+    from services.ledger import Ledger
+
+    with Ledger(state.ledger) as ledger, SqliteRecord(state.record) as record:
+        ingester = Ingester(settings, bus, ledger, record.settled_ids, make_clock(settings.clock))
+        ingester.run(stop, until_idle_s=until_idle_s)
+    return EXIT_OK
+
+
+def _segmenter(settings: Settings, state: StateFolder, bus: RedisBus, record: SqliteRecord, replica: int) -> Runner:
+    from monitor.segmentation.segmenter import load_segmenter
+    from services.segmenter import SegmenterStage
+
+    chosen = settings.segmenter
+    stage = SegmenterStage(
+        frames=_frames(settings),
+        record=record,
+        labels=FileLabels(state.masks),
+        load=lambda: load_segmenter(chosen.weights, threads=chosen.threads),
+        partitions=settings.predictor.partitions,
+    )
+    return _runner(stage, bus, [FRAMES], settings, chosen.batch_size, record)
+
+
+def _predictor(settings: Settings, state: StateFolder, bus: RedisBus, record: SqliteRecord, replica: int) -> Runner:
+    from monitor.potency.model import DEMO, load_model
+    from services.predictor import PredictorStage
+
+    chosen = settings.predictor
+    stage = PredictorStage(
+        frames=_frames(settings),
+        record=record,
+        labels=FileLabels(state.masks),
+        load=lambda: load_model(chosen.model or DEMO),
+        culture=settings.culture,
+        configuration=settings.digest,
+    )
+    mine = [segmented(p) for p in range(chosen.partitions) if p % chosen.replicas == replica % chosen.replicas]
+    return _runner(stage, bus, mine, settings, chosen.batch_size, record)
+
+
+def _runner(
+    stage: Stage[Any],
+    bus: RedisBus,
+    streams: list[str],
+    settings: Settings,
+    batch_size: int,
+    record: SqliteRecord,
+) -> Runner:
+    return Runner(stage, bus, streams, settings.delivery, batch_size=batch_size, on_failure=record.put_failure)
+
+
+def _frames(settings: Settings) -> FrameFiles:
+    return FrameFiles(settings.watch.folder.resolve(), ReadLimits(max_bytes=settings.watch.max_frame_bytes))
