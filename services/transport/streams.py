@@ -21,6 +21,6 @@ def partition_of(flask: str, partitions: int) -> int:
     """Return the partition of a flask, the same on every machine and in every version.
 
     >>> partition_of("A1", 4)
-    2
+    1
     """
     return zlib.crc32(flask.encode("utf-8", "surrogatepass")) % partitions
