@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 from monitor.frames.identity import FrameId, FrameKey, Name
+from monitor.frames.sample import Sample
 
 SCHEMA_VERSION: Literal[1] = 1
 
@@ -39,16 +40,6 @@ class BlobRef(Fact):
     store: Literal["watch", "masks"]
     path: str
     sha256: FrameId
-
-
-class Sample(Fact):
-    """What the operator knows about a flask, from `samples.csv`; empty cells are None."""
-
-    donor: str | None = None
-    passage: int | None = None
-    medium: str | None = None
-    stimulation: str | None = None
-    seeded_at: AwareDatetime | None = None
 
 
 class FrameArrived(Message):

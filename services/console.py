@@ -209,11 +209,11 @@ def show_layout(folder: Path, name: str, *, as_json: bool) -> int:
     return 1 if unmatched or not rows else 0
 
 
-def show_doctor(settings: Settings, *, as_json: bool) -> int:
+def show_doctor(settings: Settings, *, as_json: bool, quick: bool) -> int:
     """Print the doctor's report; return its exit code."""
     from services.doctor import diagnose, exit_code, render
 
-    checks = diagnose(settings)
+    checks = diagnose(settings, quick=quick)
     print(render(checks, as_json=as_json))
     return exit_code(checks)
 

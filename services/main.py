@@ -141,11 +141,14 @@ def doctor(
     state: State = None,
     watch: Watch = None,
     json: Annotated[bool, typer.Option("--json", help="Print a list for programs.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Leave out what takes seconds: torch, engines, models.")
+    ] = False,
 ) -> None:
     """Check this machine: Python, packages, engines, queue, folders, disk, clock; each line with its mend."""
     from services.console import show_doctor
 
-    raise typer.Exit(show_doctor(_settings(config, state, watch, None, None), as_json=json))
+    raise typer.Exit(show_doctor(_settings(config, state, watch, None, None), as_json=json, quick=quick))
 
 
 @layout_app.command("check")

@@ -3,12 +3,14 @@
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
+from monitor.messages import PotencyEstimated
 from services.ledger import Ledger
 from services.record.sqlite import SqliteRecord
 from services.results import Account, account
@@ -18,7 +20,7 @@ from services.supervisor import Supervisor, SupervisorReport, WorkerSpec, worker
 from services.transport.redis_streams import RedisBus
 from services.transport.runner import EXIT_OK
 from services.transport.server import ensure_server, stop_server
-from services.transport.streams import ALARMS, FRAMES, segmented
+from services.transport.streams import ALARMS, ESTIMATES, FRAMES, segmented
 
 EXIT_UNFINISHED = 3
 """Stopped while frames were waiting, or a worker had to be killed; nothing is lost, the next run goes on."""
@@ -28,10 +30,11 @@ QUIET_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """How a run ended: what came in and went out, restarts by worker, workers that had to be killed."""
+    """How a run ended: what came in and went out, the workers' fate, and frames that were published twice."""
 
     account: Account
     supervisor: SupervisorReport
+    doubled: int
 
     @property
     def exit_code(self) -> int:
@@ -68,11 +71,12 @@ def run(
                 break
     finally:
         report = supervisor.stop()
+        doubled = _doubled(bus)
         bus.close()
         if server.owned:
             stop_server(state.root)
     with Ledger(state.ledger, readonly=True) as ledger, SqliteRecord(state.record, readonly=True) as record:
-        return RunReport(account(ledger, record), report)
+        return RunReport(account(ledger, record), report, doubled)
 
 
 def _specs(settings: Settings, config: Path, until_idle_s: float | None) -> list[WorkerSpec]:
@@ -101,6 +105,15 @@ def _effective(settings: Settings, state: StateFolder, server_url: str) -> Path:
     file = state.root / "settings.json"
     file.write_text(Settings.model_validate(whole).model_dump_json(indent=1) + "\n", encoding="utf-8")
     return file
+
+
+def _doubled(bus: RedisBus) -> int:
+    """Count frames of which the queue holds more than one first estimate."""
+    seen: Counter[str] = Counter()
+    for payload in bus.history(ESTIMATES):
+        estimate = PotencyEstimated.model_validate_json(payload)
+        seen[estimate.frame_id] += estimate.revision == 0
+    return sum(count > 1 for count in seen.values())
 
 
 def _settled(settings: Settings, state: StateFolder, bus: RedisBus) -> bool:

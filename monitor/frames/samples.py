@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from monitor.errors import SettingsError
-from monitor.messages import Sample
+from monitor.frames.sample import Sample
 
 COLUMNS = ("flask", "donor", "passage", "medium", "stimulation", "seeded_at")
 

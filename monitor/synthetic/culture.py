@@ -51,7 +51,7 @@ class CultureSpec:
     positions: tuple[str, ...] = ("p1", "p2")
     n_time_points: int = 48
     interval_s: float = 3600.0
-    shape_px: tuple[int, int] = (512, 512)
+    shape_px: tuple[int, int] = (448, 448)
     pixel_size_um: float = 1.1
     typical_um2: float = 1900.0
     covered: float = 0.3
@@ -169,7 +169,7 @@ class Culture:
 
 
 def demo_fleet(
-    seed: int = 7, n_time_points: int = 48, shape_px: tuple[int, int] = (512, 512), interval_s: float = 3600.0
+    seed: int = 7, n_time_points: int = 48, shape_px: tuple[int, int] = (448, 448), interval_s: float = 3600.0
 ) -> list[CultureSpec]:
     """Return four flasks: one declines, one loses focus, one stops sending, one stays healthy."""
     common = CultureSpec("", 0, n_time_points=n_time_points, shape_px=shape_px, interval_s=interval_s)
@@ -181,7 +181,7 @@ def demo_fleet(
     ]
 
 
-def training_fleet(seed: int, n_flasks: int, shape_px: tuple[int, int] = (512, 512)) -> list[CultureSpec]:
+def training_fleet(seed: int, n_flasks: int, shape_px: tuple[int, int] = (448, 448)) -> list[CultureSpec]:
     """Return flasks of many donors over the whole range of potency and confluency, each independent of the other."""
     random = np.random.default_rng([seed, 3])
     return [

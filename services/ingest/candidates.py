@@ -11,7 +11,8 @@ from monitor.errors import CellvigilError, FrameNotReady, FrameRejected
 from monitor.frames.identity import frame_id_of
 from monitor.frames.layout import Layout
 from monitor.frames.reader import ReadLimits, inspect_frame
-from monitor.messages import BlobRef, FrameArrived, Sample
+from monitor.frames.sample import Sample
+from monitor.messages import BlobRef, FrameArrived
 from services.ingest.scanner import FOREIGN
 from services.ledger import LedgerRow
 

@@ -1,0 +1,208 @@
+"""`cellvigil demo`: four simulated flasks through the real chain, at a sped-up clock, with a summary that can fail.
+
+Frames are simulated beforehand and then written into the watched folder as a microscope would, two positions of four
+flasks per time point. Everything else is real: the queue server, the four kinds of worker, files, ledger and record.
+"""
+
+import json
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import track
+
+from monitor.messages import AlarmChanged, AlarmState, Channel
+from monitor.synthetic.culture import START, Culture, CultureSpec, demo_fleet
+from services.clock import ScaledClock
+from services.console import FleetView
+from services.record.sqlite import SqliteRecord
+from services.replay import write_slowly
+from services.run import RunReport, run
+from services.settings import Settings, load_settings
+from services.state_folder import StateFolder
+from services.telemetry import configure_logging
+from services.transport.runner import install_signals
+
+TIME_POINT_S = 2.4
+"""Wall seconds per simulated hour; two cores segment eight frames in less."""
+LEAD_S = 3.0
+QUIET_S = 2.0 * TIME_POINT_S
+"""The run ends after two time points without frames: before the third, with which a flask counts as silent."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoAlarm:
+    """An alarm of the demo; frames count the flask's time points from 0; onset is None where nothing was wrong."""
+
+    flask: str
+    channel: str
+    onset_frame: int | None
+    raised_frame: int
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class DemoSummary:
+    """How the demo ended: frames played, in the ledger, with a result; lost and doubled ones; alarms; seconds."""
+
+    frames_in: int
+    ledger: int
+    results: int
+    lost: int
+    doubled: int
+    wall_s: float
+    alarms: tuple[DemoAlarm, ...]
+
+
+def show_demo(json_file: Path | None, folder: Path | None, seed: int) -> int:
+    """Play the demo; return 1 when a frame was lost or doubled, else 0."""
+    console = Console(stderr=json_file is not None)
+    with _workplace(folder) as place:
+        started = time.monotonic()
+        fleet = demo_fleet(seed)
+        stop = threading.Event()
+        install_signals(stop)
+        played = _simulate(fleet, place / "staged", console)
+        settings = _settings(place)
+        report = _play_and_run(fleet, played, settings, stop, table=json_file is None)
+        summary = _summary(fleet, len(played), report, settings, time.monotonic() - started)
+        if json_file is not None:
+            json_file.write_text(json.dumps(asdict(summary), indent=1) + "\n", encoding="utf-8")
+        _tell(summary, console, place if folder else None)
+    return 1 if summary.lost or summary.doubled else 0
+
+
+def _simulate(fleet: list[CultureSpec], staged: Path, console: Console) -> list[tuple[int, Path, str]]:
+    """Render every frame into a folder; return (time index, file, name in the watched folder) in order of time."""
+    jobs = [(spec, position, staged) for spec in fleet for position in spec.positions]
+    frames: list[tuple[int, Path, str]] = []
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        work = pool.map(_render, jobs)
+        for part in track(work, "simulating", total=len(jobs), console=console, disable=not console.is_terminal):
+            frames += part
+    return sorted(frames, key=lambda frame: (frame[0], frame[2]))
+
+
+def _render(job: tuple[CultureSpec, str, Path]) -> list[tuple[int, Path, str]]:
+    from services.simulated_file import write_frame
+
+    spec, position, staged = job
+    culture = Culture(spec)
+    frames = []
+    for time_index in range(spec.n_time_points):
+        if spec.has_frame(time_index):
+            name = f"{spec.flask}/{position}/{culture.acquired_at(time_index):%Y%m%dT%H%M%SZ}.tif"
+            file = staged / name
+            write_frame(culture.frame(position, time_index), file)
+            frames.append((time_index, file, name))
+    return frames
+
+
+def _settings(place: Path) -> Settings:
+    watch = place / "frames"
+    watch.mkdir(parents=True, exist_ok=True)
+    speed = demo_fleet()[0].interval_s / TIME_POINT_S
+    started = datetime.fromtimestamp(time.time() + LEAD_S, UTC)
+    overrides: dict[str, Any] = {
+        "state": place / "state",
+        "watch": {"folder": watch, "settle_s": 0.3, "rescan_s": 5.0, "expected_interval_s": 3600.0},
+        "delivery": {"beat_s": 1.0, "block_s": 0.2},
+        "notifier": {"terminal": False},
+        "clock": {"speed": speed, "origin": START, "started": started},
+    }
+    return load_settings(None, overrides)
+
+
+def _play_and_run(
+    fleet: list[CultureSpec],
+    played: list[tuple[int, Path, str]],
+    settings: Settings,
+    stop: threading.Event,
+    *,
+    table: bool,
+) -> RunReport:
+    state = StateFolder(settings.state)
+    state.create()
+    configure_logging(state.logs, "run", terminal=False)
+    clock = settings.clock
+    assert clock.origin is not None
+    assert clock.started is not None
+    microscope = threading.Thread(
+        target=_microscope, args=(played, settings.watch.folder, clock.started.timestamp(), stop), name="microscope"
+    )
+    scaled = ScaledClock(clock.origin, clock.started, clock.speed)
+    view = FleetView(state, scaled, f"{len(fleet)} simulated flasks, an hour in {TIME_POINT_S} s")
+    if table:
+        view.start()
+    microscope.start()
+    try:
+        return run(settings, stop, until_idle_s=QUIET_S, tick=view.tick if table else lambda supervisor: None)
+    finally:
+        microscope.join()
+        view.stop()
+
+
+def _microscope(played: list[tuple[int, Path, str]], watch: Path, started: float, stop: threading.Event) -> None:
+    """Write the frames of each time point when the sped-up clock reaches it."""
+    for time_index, file, name in played:
+        if stop.wait(max(0.0, started + time_index * TIME_POINT_S - time.time())):
+            return
+        write_slowly(watch / name, file.read_bytes(), pause_s=0.005)
+
+
+def _summary(
+    fleet: list[CultureSpec], frames_in: int, report: RunReport, settings: Settings, wall_s: float
+) -> DemoSummary:
+    specs = {spec.flask: spec for spec in fleet}
+    with SqliteRecord(settings.state / "record.sqlite3", readonly=True) as record:
+        raised = [event for event in record.alarms() if event.state is AlarmState.RAISED]
+    return DemoSummary(
+        frames_in=frames_in,
+        ledger=report.account.ledger,
+        results=report.account.results,
+        lost=max(0, frames_in - report.account.results),
+        doubled=report.doubled,
+        wall_s=round(wall_s, 1),
+        alarms=tuple(_demo_alarm(event, specs[event.flask]) for event in raised),
+    )
+
+
+def _demo_alarm(event: AlarmChanged, spec: CultureSpec) -> DemoAlarm:
+    onsets = {Channel.POTENCY: spec.decline_at, Channel.OPTICS: spec.defocus_at, Channel.ARRIVAL: spec.stop_at}
+    raised = int((event.at - START).total_seconds() // spec.interval_s)
+    return DemoAlarm(spec.flask, event.channel.value, onsets.get(event.channel), raised, event.cause)
+
+
+def _tell(summary: DemoSummary, console: Console, kept: Path | None) -> None:
+    for alarm in summary.alarms:
+        late = (
+            "nothing was wrong"
+            if alarm.onset_frame is None
+            else f"{alarm.raised_frame - alarm.onset_frame} h after onset"
+        )
+        console.print(f"{alarm.flask}: {alarm.channel} alarm, {late}. {alarm.cause}")
+    console.print(
+        f"frames in {summary.frames_in}, ledger {summary.ledger}, results {summary.results}, "
+        f"lost {summary.lost}, doubled {summary.doubled}, {summary.wall_s:.0f} s"
+    )
+    if kept:
+        console.print(f"frames, masks and records are kept in {kept}; `cellvigil overlay --state {kept}/state --out X`")
+
+
+@contextmanager
+def _workplace(folder: Path | None) -> Iterator[Path]:
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder.resolve()
+        return
+    with tempfile.TemporaryDirectory(prefix="cellvigil-demo-") as place:
+        yield Path(place)
