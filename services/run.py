@@ -19,13 +19,14 @@ from services.state_folder import StateFolder
 from services.supervisor import Supervisor, SupervisorReport, WorkerSpec, worker_command
 from services.transport.redis_streams import RedisBus
 from services.transport.runner import EXIT_OK
-from services.transport.server import ensure_server, stop_server
+from services.transport.server import ensure_server, server_status, stop_server
 from services.transport.streams import ALARMS, ESTIMATES, FRAMES, segmented
 
 EXIT_UNFINISHED = 3
 """Stopped while frames were waiting, or a worker had to be killed; nothing is lost, the next run goes on."""
 PERIOD_S = 0.2
 QUIET_S = 1.0
+SERVER_LOOK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +64,12 @@ def run(
     supervisor = Supervisor(_specs(settings, config, until_idle_s), structlog.get_logger().bind(stage="supervisor"))
     supervisor.start()
     bus = RedisBus(server.url, settings.server.prefix)
+    guard = _ServerGuard(settings, state)
     try:
         while not stop.wait(PERIOD_S):
             supervisor.tend()
+            if server.owned:
+                guard.tend()
             tick(supervisor)
             if supervisor.finished("ingester") and _settled(settings, state, bus):
                 break
@@ -77,6 +81,25 @@ def run(
             stop_server(state.root)
     with Ledger(state.ledger, readonly=True) as ledger, SqliteRecord(state.record, readonly=True) as record:
         return RunReport(account(ledger, record), report, doubled)
+
+
+class _ServerGuard:
+    """Starts the state folder's own queue server again when it died; what was acknowledged is on the disk."""
+
+    def __init__(self, settings: Settings, state: StateFolder) -> None:
+        self._settings = settings.server
+        self._state = state
+        self._due = 0.0
+        self._log = structlog.get_logger().bind(stage="supervisor")
+
+    def tend(self) -> None:
+        """Look after the server once a second."""
+        if time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + SERVER_LOOK_S
+        if server_status(self._state.root) is None:
+            self._log.warning("server_died", mend="started again")
+            ensure_server(self._state.root, self._settings)
 
 
 def _specs(settings: Settings, config: Path, until_idle_s: float | None) -> list[WorkerSpec]:

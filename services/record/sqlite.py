@@ -11,6 +11,7 @@ from typing import Self
 from pydantic import TypeAdapter
 
 from monitor.culture.rows import CultureRow, FrameRow
+from monitor.errors import BackPressure
 from monitor.messages import AlarmChanged, DriftDetected, FrameFailed, FrameSegmented, PotencyEstimated
 
 SCHEMA = """
@@ -118,6 +119,8 @@ class SqliteFlask:
 class SqliteRecord:
     """The record in one SQLite file; each thread and process opens its own.
 
+    Writing raises `BackPressure` while the disk is full or the file locked: the caller waits, nothing is lost.
+
     Parameters
     ----------
     path
@@ -144,13 +147,21 @@ class SqliteRecord:
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
-        self._connection.execute("BEGIN IMMEDIATE")
         try:
+            self._connection.execute("BEGIN IMMEDIATE")
             yield self._connection
+            self._connection.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            self._roll_back()
+            message = f"the record cannot be written now: {error}; free disk space or mend its folder"
+            raise BackPressure(message, reason="record") from error
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            self._roll_back()
             raise
-        self._connection.execute("COMMIT")
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
 
     def put_segmentations(self, facts: Sequence[FrameSegmented]) -> None:
         """Store segmentations in one transaction; one that is there already is left alone."""

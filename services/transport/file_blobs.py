@@ -9,7 +9,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from monitor.errors import FrameRejected
+from monitor.errors import BackPressure, FrameRejected
 from monitor.messages import BlobRef
 
 
@@ -29,13 +29,11 @@ class FileLabels:
         relative = f"{frame_id[:2]}/{frame_id}_{name}.tif"
         content = _encode(labels, pixel_size_um)
         target = self._folder / relative
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_suffix(f".{os.getpid()}.part")
-        with part.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(target)
+        try:
+            _write_whole(target, content)
+        except OSError as error:
+            message = f"label image {target} cannot be written now: {error}; free disk space or mend the folder"
+            raise BackPressure(message, reason="masks") from error
         return BlobRef(store="masks", path=relative, sha256=hashlib.sha256(content).hexdigest())
 
     def get(self, reference: BlobRef) -> NDArray[np.int32]:
@@ -55,6 +53,16 @@ class FileLabels:
     def path_of(self, reference: BlobRef) -> Path:
         """Return the file of a reference, for people who want to open it."""
         return self._folder / reference.path
+
+
+def _write_whole(target: Path, content: bytes) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_suffix(f".{os.getpid()}.part")
+    with part.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    part.replace(target)
 
 
 def _encode(labels: NDArray[np.integer], pixel_size_um: float) -> bytes:
