@@ -12,8 +12,9 @@ class CultureSettings(BaseModel):
 
     window_frames: assessable frames (all positions of the flask together) in the rolling estimate;
     baseline_frames: first assessable frames that set a flask's own reference;
-    baseline_sd: deviation of frame potencies, in points, that a baseline's own is drawn towards; it is never taken
-    as less, because neighbouring frames show the same cells and agree more than independent ones would;
+    baseline_sd: deviation of frame potencies, in points, that a baseline's own is drawn towards and never taken as
+    less: neighbouring frames show the same cells and agree more than independent ones would, while the model itself
+    is off by about this much from one view to the next (cross-validated error of the demonstration model);
     cusum_reference_k, cusum_limit_h: lower CUSUM (Page 1954); 0.5 and 7.838 give one false alarm per 16,128 frames
     in control, which is one a week over 24 flasks at one frame per 15 minutes;
     focus_drop: share of its baseline that focus must lose before it counts as lost, beside four deviations;
@@ -27,7 +28,7 @@ class CultureSettings(BaseModel):
 
     window_frames: Annotated[int, Field(ge=1)] = 12
     baseline_frames: Annotated[int, Field(ge=4)] = 16
-    baseline_sd: Positive = 5.0
+    baseline_sd: Positive = 10.0
     cusum_reference_k: Positive = 0.5
     cusum_limit_h: Positive = 7.838
     focus_drop: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.25

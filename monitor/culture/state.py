@@ -72,7 +72,8 @@ class FlaskState:
         alarms = self._alarms[Channel.ARRIVAL].clear(_evidence(row, row.at, "frames arrive again"))
         blurred = self._is_blurred(row)
         alarms += self._upstream(Channel.OPTICS, blurred, row, self._optics_cause(row))
-        unread = row.quality.reason == "not_understood"
+        # what is out of focus cannot be read either: optics names the cause, segmentation stays quiet
+        unread = row.quality.reason == "not_understood" and not blurred and not self._alarms[Channel.OPTICS].active
         cause = f"the network cannot read the images: doubt {row.quality.doubt:.2f}"
         alarms += self._upstream(Channel.SEGMENTATION, unread, row, cause)
         drifts: list[DriftDetected] = []
