@@ -1,47 +1,57 @@
-"""The notifier: alarms from the stream into the outbox, and from the outbox to people.
+"""The notifier: alarms from the stream into the outbox, and from the outbox to people; the predictor never waits.
 
-The predictor never waits for it.
-
-What stands in the record and not in the outbox is added at the start and every few seconds, so that an alarm is
+What stands in the record and not in the outbox is added at the start, every minute and at the end, so that an alarm is
 delivered even when the queue that carried it was lost.
 """
 
-import random
-import sys
+import sqlite3
 import threading
-import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-import structlog
+from pydantic import ValidationError
 
-from monitor.messages import AlarmChanged, AlarmState
-from services.delivery.outbox import Letter, Outbox
-from services.delivery.webhook import DeliveryFailed, Webhook
+from monitor.errors import BackPressure, SettingsError
+from monitor.messages import AlarmChanged
+from services.delivery.outbox import DeliveryState, Outbox, sole_writer
+from services.delivery.postman import Postman
+from services.delivery.receiver import Receiver
+from services.delivery.terminal import Terminal
+from services.delivery.webhook import Webhook
 from services.record.sqlite import SqliteRecord
 from services.settings import NotifierSettings, Settings
 from services.state_folder import StateFolder
+from services.telemetry import get_log
 from services.transport.bus import Bus
-from services.transport.runner import Runner
+from services.transport.runner import EXIT_OK, EXIT_WORN_OUT, Runner
 from services.transport.stage import Done, Outcome
 from services.transport.streams import ALARMS
 
-TERMINAL = "terminal"
-LOOK_S = 0.5
-RECONCILE_S = 5.0
-SENDERS = 4
-FINAL_ATTEMPTS = 3
-"""An answer that says the letter itself is wrong is believed after this many attempts."""
+BATCH_SIZE = 64
+RECONCILE_S = 60.0
+RECEIVERS_MOST = 32
+"""Each receiver has a thread of its own; whoever needs more wants a relay behind one of them."""
 
 
-class NotifierStage:
-    """Writes alarms into the outbox; sending is done beside it, so that no receiver holds the stream up."""
+class OutboxStage:
+    """Writes alarms into the outbox; sending is done beside it, so that no receiver holds the stream up.
+
+    Parameters
+    ----------
+    outbox
+        Where to write.
+    receivers
+        Names of those who are told from now on.
+    added
+        Called after something new was written.
+    """
 
     name = "notifier"
 
-    def __init__(self, outbox: Outbox, receivers: Sequence[str]) -> None:
+    def __init__(self, outbox: Outbox, receivers: Sequence[str], added: Callable[[], None]) -> None:
         self._outbox = outbox
         self._receivers = list(receivers)
+        self._added = added
 
     def warm_up(self) -> None:
         """Nothing to load."""
@@ -50,108 +60,140 @@ class NotifierStage:
         """Nothing to read ahead."""
 
     def process(self, batch: Sequence[AlarmChanged]) -> list[Outcome]:
-        """Store the alarms for every receiver."""
-        self._outbox.add(batch, self._receivers)
+        """Store the alarms for every receiver.
+
+        Raises
+        ------
+        BackPressure
+            The outbox cannot be written now; the alarms stay in the stream until it can.
+        """
+        try:
+            new = self._outbox.add(batch, self._receivers)
+        except sqlite3.OperationalError as error:
+            raise BackPressure(f"the outbox cannot be written: {error}; is the disk full?", reason="outbox") from error
+        if new:
+            self._added()
         return [Done() for _ in batch]
 
 
-class Postman:
-    """Takes due letters out of the outbox and delivers them, several receivers at a time."""
-
-    def __init__(
-        self, outbox: Outbox, ways: dict[str, Callable[[AlarmChanged], None]], settings: NotifierSettings
-    ) -> None:
-        self._outbox = outbox
-        self._ways = ways
-        self._settings = settings
-        self._log = structlog.get_logger().bind(stage="notifier")
-
-    def run(self, stop: threading.Event, reconcile: Callable[[], None]) -> None:
-        """Deliver until `stop`; at the end, what is due is tried once more."""
-        elapsed = RECONCILE_S
-        with ThreadPoolExecutor(SENDERS, thread_name_prefix="sender") as pool:
-            while True:
-                stopping = stop.wait(LOOK_S)
-                elapsed += LOOK_S
-                if elapsed >= RECONCILE_S or stopping:
-                    elapsed = 0.0
-                    reconcile()
-                list(pool.map(self._deliver, self._outbox.due()))
-                if stopping:
-                    return
-
-    def _deliver(self, letter: Letter) -> None:
-        way = self._ways.get(letter.receiver)
-        if way is None:
-            self._outbox.given_up(letter, "this receiver is no longer in the settings")
-            return
-        try:
-            way(letter.fact)
-        except DeliveryFailed as error:
-            self._failed(letter, error)
-        else:
-            self._outbox.delivered(letter)
-            self._log.info(
-                "delivered", receiver=letter.receiver, event_id=letter.event_id, attempts=letter.attempts + 1
-            )
-
-    def _failed(self, letter: Letter, error: DeliveryFailed) -> None:
-        settings = self._settings
-        too_old = time.time() - letter.added_at > settings.give_up_after_s
-        if too_old or (error.final and letter.attempts + 1 >= FINAL_ATTEMPTS):
-            self._outbox.given_up(letter, str(error))
-            self._log.error("given_up", receiver=letter.receiver, event_id=letter.event_id, error=str(error))
-            return
-        pause_s = min(settings.retry_first_s * 2.0**letter.attempts, settings.retry_most_s)
-        pause_s = max(error.pause_s or 0.0, pause_s * random.uniform(0.8, 1.2))
-        self._outbox.postpone(letter, pause_s, str(error))
-        self._log.warning("not_delivered", receiver=letter.receiver, error=str(error), next_try_in_s=round(pause_s, 1))
-
-
 def run_notifier(settings: Settings, bus: Bus, stop: threading.Event, *, drain: bool = False) -> int:
-    """Run the notifier until `stop`, or until the stream is empty when draining; return its exit code.
+    """Run the notifier until `stop`, or, when draining, until the stream is empty and nothing is due.
 
-    Letters that wait for a receiver to come back stay in the outbox for the next run.
+    Letters that wait for a later try stay in the outbox for the next run; their number is logged. While another
+    notifier works on the same state folder, this one waits for it to end.
+
+    Returns
+    -------
+    int
+        Exit code of the runner; 70 when a delivering thread broke and a fresh process should go on.
+
+    Raises
+    ------
+    SettingsError
+        A receiver's settings, or the outbox, cannot be used.
     """
     state = StateFolder(settings.state)
     state.create()
-    webhooks = [Webhook.of(chosen) for chosen in settings.notifier.webhooks]
-    ways: dict[str, Callable[[AlarmChanged], None]] = {webhook.receiver: webhook.send for webhook in webhooks}
-    if settings.notifier.terminal:
-        ways[TERMINAL] = print_alarm
+    receivers = make_receivers(settings.notifier)
+    with sole_writer(state.outbox, stop) as alone:
+        return _run(settings, state, receivers, bus, stop, drain=drain) if alone else EXIT_OK
+
+
+def _run(
+    settings: Settings,
+    state: StateFolder,
+    receivers: Sequence[Receiver],
+    bus: Bus,
+    stop: threading.Event,
+    *,
+    drain: bool,
+) -> int:
+    names = [receiver.name for receiver in receivers]
     outbox = Outbox(state.outbox)
-    sending = threading.Event()
+    broken = threading.Event()
 
-    def reconcile() -> None:
-        with SqliteRecord(state.record) as record:
-            outbox.add(record.alarms(), ways)
+    def break_off() -> None:
+        broken.set()
+        stop.set()
 
-    postman = threading.Thread(
-        target=Postman(outbox, ways, settings.notifier).run, args=(sending, reconcile), name="postman"
-    )
-    postman.start()
+    with Postman(outbox, receivers, settings.notifier, break_off) as postman:
+        retired = outbox.retire(names)
+        if retired:
+            get_log("notifier").warning("letters_retired", letters=retired, why="receivers left the settings")
+
+        def reconcile() -> None:
+            if _reconcile(state.record, outbox, names):
+                postman.wake()
+
+        reconcile()
+        stage = OutboxStage(outbox, names, postman.wake)
+        runner = Runner(stage, bus, [ALARMS], settings.delivery, batch_size=BATCH_SIZE, on_failure=lambda failure: None)
+        with _Repeated(reconcile, RECONCILE_S):
+            code = runner.run(stop, drain=drain)
+        reconcile()
+        if drain:
+            postman.drain(stop)
+        _report(outbox)
+    return EXIT_WORN_OUT if broken.is_set() else code
+
+
+def make_receivers(settings: NotifierSettings) -> list[Receiver]:
+    """Return everybody who is told, as the settings say.
+
+    Raises
+    ------
+    SettingsError
+        A webhook's address or secret cannot be used, one is named twice, or there are too many.
+    """
+    receivers: list[Receiver] = [Webhook.of(chosen) for chosen in settings.webhooks]
+    if settings.terminal:
+        receivers.append(Terminal())
+    if len({receiver.name for receiver in receivers}) < len(receivers):
+        raise SettingsError("notifier.webhooks names an address twice; leave one out", reason="webhook")
+    if len(receivers) > RECEIVERS_MOST:
+        message = f"notifier.webhooks: more than {RECEIVERS_MOST} receivers; put a relay behind one of them"
+        raise SettingsError(message, reason="webhook")
+    return receivers
+
+
+class _Repeated:
+    """Calls a function every so often in a thread of its own; used as a context."""
+
+    def __init__(self, call: Callable[[], None], period_s: float) -> None:
+        self._call = call
+        self._period_s = period_s
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="reconcile", daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._period_s):
+            self._call()
+
+
+def _reconcile(record: Path, outbox: Outbox, receivers: Sequence[str]) -> int:
+    """Add recorded alarms that the stream did not bring; return how many."""
+    if not record.exists():
+        return 0
+    log = get_log("notifier")
     try:
-        runner = Runner(
-            NotifierStage(outbox, list(ways)),
-            bus,
-            [ALARMS],
-            settings.delivery,
-            batch_size=64,
-            on_failure=lambda failure: None,
-        )
-        return runner.run(stop, drain=drain)
-    finally:
-        sending.set()
-        postman.join()
-        outbox.close()
+        with SqliteRecord(record, readonly=True) as opened:
+            added = outbox.add(opened.alarms(), receivers)
+    except (sqlite3.Error, ValidationError) as error:
+        log.warning("not_reconciled", error=str(error), mend="alarms still come by the stream")
+        return 0
+    if added:
+        log.info("reconciled", alarms=added)
+    return added
 
 
-def print_alarm(event: AlarmChanged) -> None:
-    """Write one line about an alarm to standard error."""
-    word = "ALARM" if event.state is AlarmState.RAISED else "over "
-    text = f"{word} {event.at:%Y-%m-%d %H:%M} {event.flask} {event.channel.value}: {event.cause}"
-    if event.state is AlarmState.RAISED:
-        text += f". Do: {event.action}"
-    shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-    sys.stderr.write(f"{shown}\n")
-    sys.stderr.flush()
+def _report(outbox: Outbox) -> None:
+    counts = outbox.summary()
+    report = get_log("notifier").warning if counts[DeliveryState.WAITING] else get_log("notifier").info
+    report("outbox", **{state.value: count for state, count in counts.items()})

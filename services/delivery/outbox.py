@@ -1,44 +1,237 @@
-"""The outbox: what has to be delivered to whom, and what became of it. SQLite, written by the notifier alone."""
+"""The outbox: what has to be delivered to whom, and what became of it. SQLite, written by the notifier alone.
 
+An event is addressed once, when it is first seen, to the receivers of that moment: a doubled message adds nothing, and
+a receiver that joins later does not get the past.
+"""
+
+import fcntl
 import sqlite3
 import threading
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
 
+from pydantic import ValidationError
+
+from monitor.errors import SettingsError
 from monitor.messages import AlarmChanged
+from services.clock import Clock, SystemClock
 
+LOCK_LOOK_S = 0.5
 SCHEMA = """
+CREATE TABLE IF NOT EXISTS events (
+  event_id TEXT PRIMARY KEY, alarm_id TEXT NOT NULL, fact TEXT NOT NULL, added_at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS deliveries (
-  event_id TEXT NOT NULL, receiver TEXT NOT NULL, fact TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'waiting',
-  attempts INTEGER NOT NULL DEFAULT 0, added_at REAL NOT NULL, next_try REAL NOT NULL, delivered_at REAL,
+  event_id TEXT NOT NULL REFERENCES events, receiver TEXT NOT NULL, alarm_id TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('waiting', 'delivered', 'given_up')), attempts INTEGER NOT NULL DEFAULT 0,
+  refusals INTEGER NOT NULL DEFAULT 0, added_at REAL NOT NULL, next_try REAL NOT NULL, delivered_at REAL,
   last_error TEXT NOT NULL DEFAULT '', PRIMARY KEY (event_id, receiver));
-CREATE INDEX IF NOT EXISTS deliveries_due ON deliveries (state, next_try);
+CREATE INDEX IF NOT EXISTS deliveries_next ON deliveries (receiver, state, next_try);
+CREATE INDEX IF NOT EXISTS deliveries_alarm ON deliveries (alarm_id, receiver, state);
+CREATE TABLE IF NOT EXISTS holds (receiver TEXT PRIMARY KEY, until REAL NOT NULL);
 """
+COLUMNS = (
+    "d.event_id, d.receiver, d.state, d.attempts, d.refusals, d.added_at, d.next_try, d.delivered_at, d.last_error"
+)
+IN_TURN = """d.state = 'waiting' AND NOT EXISTS (SELECT 1 FROM deliveries AS earlier WHERE
+  earlier.alarm_id = d.alarm_id AND earlier.receiver = d.receiver AND earlier.state = 'waiting'
+  AND earlier.rowid < d.rowid)"""
+"""The events of one alarm go out in order: `cleared` must not overtake `raised`."""
+
+
+class DeliveryState(StrEnum):
+    """What became of an event for one receiver."""
+
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    GIVEN_UP = "given_up"
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One event for one receiver; times are seconds since 1970."""
+    """One event for one receiver; times are UTC.
+
+    refusals: attempts that the receiver answered with "this is wrong"; next_try: when it is due, meaningful while it
+    waits; delivered_at: None unless it was delivered; last_error: empty when the last attempt did not fail.
+    """
 
     event_id: str
     receiver: str
-    fact: AlarmChanged
+    state: DeliveryState
     attempts: int
-    added_at: float
+    refusals: int
+    added_at: datetime
+    next_try: datetime
+    delivered_at: datetime | None
+    last_error: str
+    fact: AlarmChanged
 
 
 class Outbox:
-    """Rows keyed by event and receiver, so a doubled message adds nothing. May be shared by threads."""
+    """Rows keyed by event and receiver. One object may be shared by threads.
 
-    def __init__(self, path: Path) -> None:
-        self._connection = sqlite3.connect(path, timeout=60.0, isolation_level=None, check_same_thread=False)
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")
-        self._connection.executescript(SCHEMA)
+    Parameters
+    ----------
+    path
+        The database file; created with its tables where missing.
+    readonly
+        Open for reading only: for tables and pages beside a running notifier.
+
+    Raises
+    ------
+    SettingsError
+        The file is there and is no outbox.
+    """
+
+    def __init__(self, path: Path, *, readonly: bool = False, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
         self._lock = threading.Lock()
+        uri = f"{path.resolve().as_uri()}?mode={'ro' if readonly else 'rwc'}"
+        try:
+            self._connection = sqlite3.connect(
+                uri, uri=True, timeout=60.0, isolation_level=None, check_same_thread=False
+            )
+        except sqlite3.OperationalError as error:
+            message = f"the outbox {path} cannot be opened ({error}); has a notifier run here, and may you read it?"
+            raise SettingsError(message, reason="outbox") from error
+        try:
+            if not readonly:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                self._connection.execute("PRAGMA synchronous = FULL")
+                self._connection.executescript(SCHEMA)
+            self._connection.execute("SELECT refusals FROM deliveries LIMIT 1")
+        except sqlite3.DatabaseError as error:
+            self._connection.close()
+            message = f"the outbox {path} cannot be used ({error}); move it away, and every alarm is delivered again"
+            raise SettingsError(message, reason="outbox") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def add(self, events: Sequence[AlarmChanged], receivers: Iterable[str]) -> int:
+        """Address events that are new to every receiver, in one transaction; return how many events were new."""
+        now = self._now()
+        names = list(receivers)
+        with self._write() as connection:
+            holds = dict(connection.execute("SELECT receiver, until FROM holds").fetchall())
+            new = [event for event in events if self._is_new(event, now)]
+            connection.executemany(
+                "INSERT INTO deliveries (event_id, receiver, alarm_id, state, added_at, next_try) "
+                "VALUES (?, ?, ?, 'waiting', ?, ?)",
+                [(e.event_id, name, e.alarm_id, now, max(now, holds.get(name, 0.0))) for e in new for name in names],
+            )
+        return len(new)
+
+    def next_letter(self, receiver: str) -> Letter | None:
+        """Return the waiting letter whose turn comes first, due or not; None when nothing waits.
+
+        A letter that another version wrote and this one cannot read is given up.
+        """
+        where = f"{IN_TURN} AND d.receiver = ? ORDER BY d.next_try, d.rowid LIMIT 1"
+        while True:
+            found = self._select(where, (receiver,))
+            if not found:
+                return None
+            try:
+                return _letter(found[0])
+            except ValidationError as error:
+                message = f"cannot be read by this version: {error.errors()[0]['msg']}"
+                self._close(found[0][0], receiver, DeliveryState.GIVEN_UP, message, refused=False)
+
+    def due(self) -> int:
+        """Count the letters that could be sent now, those under way included."""
+        query = f"SELECT count(*) FROM deliveries AS d WHERE {IN_TURN} AND d.next_try <= ?"
+        with self._lock:
+            return int(self._connection.execute(query, (self._now(),)).fetchone()[0])
+
+    def delivered(self, letter: Letter) -> None:
+        """Note that the receiver took a letter."""
+        self._close(letter.event_id, letter.receiver, DeliveryState.DELIVERED, "", refused=False)
+
+    def given_up(self, letter: Letter, error: str, *, refused: bool = False) -> None:
+        """Note that the last attempt failed and there will be no other."""
+        self._close(letter.event_id, letter.receiver, DeliveryState.GIVEN_UP, error, refused=refused)
+
+    def postpone(self, letter: Letter, pause_s: float, error: str, *, refused: bool = False) -> None:
+        """Note a failed attempt and when to try again."""
+        next_try = self._now() + pause_s
+        with self._write() as connection:
+            connection.execute(
+                "UPDATE deliveries SET attempts = attempts + 1, refusals = refusals + ?, next_try = ?, last_error = ? "
+                "WHERE event_id = ? AND receiver = ? AND state = 'waiting'",
+                (refused, next_try, error, letter.event_id, letter.receiver),
+            )
+
+    def hold(self, receiver: str, pause_s: float) -> None:
+        """Leave a receiver alone for a while: nothing that waits for it, and nothing new, is due before."""
+        until = self._now() + pause_s
+        with self._write() as connection:
+            connection.execute("INSERT OR REPLACE INTO holds VALUES (?, ?)", (receiver, until))
+            connection.execute(
+                "UPDATE deliveries SET next_try = max(next_try, ?) WHERE receiver = ? AND state = 'waiting'",
+                (until, receiver),
+            )
+
+    def retire(self, receivers: Iterable[str]) -> int:
+        """Give up what waits for anybody but these receivers; return how many letters that were."""
+        kept = list(receivers)
+        marks = ", ".join("?" * len(kept))
+        with self._write() as connection:
+            return connection.execute(
+                "UPDATE deliveries SET state = 'given_up', last_error = 'the receiver is no longer in the settings' "
+                f"WHERE state = 'waiting' AND receiver NOT IN ({marks})",
+                kept,
+            ).rowcount
+
+    def summary(self) -> dict[DeliveryState, int]:
+        """Return the number of letters in every state, zeros included."""
+        with self._lock:
+            counted = self._connection.execute("SELECT state, count(*) FROM deliveries GROUP BY state").fetchall()
+        return dict.fromkeys(DeliveryState, 0) | {DeliveryState(state): count for state, count in counted}
+
+    def rows(self, *, state: DeliveryState | None = None, receiver: str | None = None) -> list[Letter]:
+        """Return letters in the order in which they were added, of one state or receiver when given."""
+        where = "(?1 IS NULL OR d.state = ?1) AND (?2 IS NULL OR d.receiver = ?2) ORDER BY d.rowid"
+        return [_letter(row) for row in self._select(where, (state, receiver))]
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
+
+    def _is_new(self, event: AlarmChanged, now: float) -> bool:
+        return bool(
+            self._connection.execute(
+                "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?)",
+                (event.event_id, event.alarm_id, event.model_dump_json(), now),
+            ).rowcount
+        )
+
+    def _select(self, where: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        query = f"SELECT {COLUMNS}, e.fact FROM deliveries AS d JOIN events AS e USING (event_id) WHERE {where}"
+        with self._lock:
+            return self._connection.execute(query, values).fetchall()
+
+    def _close(self, event_id: str, receiver: str, state: DeliveryState, error: str, *, refused: bool) -> None:
+        delivered_at = self._now() if state is DeliveryState.DELIVERED else None
+        with self._write() as connection:
+            connection.execute(
+                "UPDATE deliveries SET state = ?, attempts = attempts + 1, refusals = refusals + ?, delivered_at = ?, "
+                "last_error = ? WHERE event_id = ? AND receiver = ?",
+                (state, refused, delivered_at, error, event_id, receiver),
+            )
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
@@ -46,66 +239,46 @@ class Outbox:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
 
-    def add(self, events: Iterable[AlarmChanged], receivers: Iterable[str]) -> int:
-        """Store each event for each receiver once; return how many rows were new."""
-        now = time.time()
-        names = list(receivers)
-        with self._write() as connection:
-            before = connection.total_changes
-            connection.executemany(
-                "INSERT OR IGNORE INTO deliveries (event_id, receiver, fact, added_at, next_try) "
-                "VALUES (?, ?, ?, ?, ?)",
-                [(event.event_id, name, event.model_dump_json(), now, now) for event in events for name in names],
-            )
-            return connection.total_changes - before
 
-    def due(self, most: int = 50) -> list[Letter]:
-        """Return letters whose time has come, oldest first."""
-        query = (
-            "SELECT event_id, receiver, fact, attempts, added_at FROM deliveries "
-            "WHERE state = 'waiting' AND next_try <= ? ORDER BY added_at, rowid LIMIT ?"
-        )
-        with self._lock:
-            rows = self._connection.execute(query, (time.time(), most)).fetchall()
-        return [
-            Letter(event_id, receiver, AlarmChanged.model_validate_json(fact), attempts, added_at)
-            for event_id, receiver, fact, attempts, added_at in rows
-        ]
+@contextmanager
+def sole_writer(path: Path, stop: threading.Event) -> Iterator[bool]:
+    """Wait until no other process delivers from this outbox; yield False when `stop` came first.
 
-    def delivered(self, letter: Letter) -> None:
-        """Note that a receiver took a letter."""
-        self._close(letter, "delivered", "")
+    Two that deliver the same letters would deliver them twice. The lock goes with the process, however it ends.
+    """
+    with path.with_suffix(".lock").open("a") as lock:
+        while not stop.is_set():
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                stop.wait(LOCK_LOOK_S)
+            else:
+                yield True
+                return
+        yield False
 
-    def given_up(self, letter: Letter, error: str) -> None:
-        """Note that a letter will not be tried again."""
-        self._close(letter, "given_up", error)
 
-    def postpone(self, letter: Letter, pause_s: float, error: str) -> None:
-        """Note a failed attempt and when to try again."""
-        with self._write() as connection:
-            connection.execute(
-                "UPDATE deliveries SET attempts = attempts + 1, next_try = ?, last_error = ? "
-                "WHERE event_id = ? AND receiver = ?",
-                (time.time() + pause_s, error, letter.event_id, letter.receiver),
-            )
+def _letter(row: tuple[Any, ...]) -> Letter:
+    event_id, receiver, state, attempts, refusals, added_at, next_try, delivered_at, last_error, fact = row
+    return Letter(
+        event_id=event_id,
+        receiver=receiver,
+        state=DeliveryState(state),
+        attempts=attempts,
+        refusals=refusals,
+        added_at=_moment(added_at),
+        next_try=_moment(next_try),
+        delivered_at=None if delivered_at is None else _moment(delivered_at),
+        last_error=last_error,
+        fact=AlarmChanged.model_validate_json(fact),
+    )
 
-    def summary(self) -> dict[str, int]:
-        """Return the number of letters by state."""
-        return dict(self._connection.execute("SELECT state, count(*) FROM deliveries GROUP BY state").fetchall())
 
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
-
-    def _close(self, letter: Letter, state: str, error: str) -> None:
-        with self._write() as connection:
-            connection.execute(
-                "UPDATE deliveries SET state = ?, attempts = attempts + 1, delivered_at = ?, last_error = ? "
-                "WHERE event_id = ? AND receiver = ?",
-                (state, time.time(), error, letter.event_id, letter.receiver),
-            )
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(0, UTC) + timedelta(seconds=seconds)

@@ -1,142 +1,190 @@
-"""Webhooks: a signed POST to an address that was checked at the moment of sending.
+"""Webhooks: a signed POST of the alarm as JSON, to an address that is checked at the moment of sending.
 
-The receiver gets JSON, `X-Cellvigil-Timestamp`, `X-Cellvigil-Signature` and `Idempotency-Key`. Should this process die
-between the receiver's answer and the note of it, the same letter is sent again with the same key: a receiver that
-minds keeps the keys it has seen.
+Headers: `X-Cellvigil-Timestamp` (seconds since 1970), `X-Cellvigil-Signature` (`sha256=` and the HMAC of timestamp, a
+dot and the body) and `Idempotency-Key` (the event's id). An event is sent until the receiver answers 2xx. Should this
+process die between that answer and the note of it, the receiver gets the same event again under the same key: at least
+once on the wire, and once for a receiver that keeps the keys it has seen.
 """
 
 import hashlib
 import hmac
 import http.client
-import ipaddress
-import json
+import os
 import socket
 import ssl
+import stat
+import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+from typing import Self
+from urllib.parse import SplitResult, quote, urlsplit
 
-from monitor.errors import CellvigilError, SettingsError
+from monitor.errors import SettingsError
 from monitor.messages import AlarmChanged
+from services.delivery.address import Resolve, checked_addresses, is_loopback, is_number, system_addresses
+from services.delivery.receiver import DeliveryFailed
 from services.settings import WebhookSettings
+from services.telemetry import printable
 
-ANSWER_MOST_BYTES = 65_536
-CLOCK_TOLERANCE_S = 300.0
+ANSWER_MOST_BYTES = 4096
+SHOWN_MOST = 200
+SECRET_MOST_BYTES = 4096
+TIMESTAMP_MOST = 20
+BUSY = (408, 429)
+"""Answers of the 4xx kind that speak of the moment, not of the letter."""
 
 
-class DeliveryFailed(CellvigilError):
-    """The receiver did not take the letter; `final` when trying again is pointless."""
-
-    def __init__(self, message: str, *, final: bool = False, pause_s: float | None = None) -> None:
-        super().__init__(message, reason="delivery")
-        self.final = final
-        self.pause_s = pause_s
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    retry_after: str | None
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """One receiver."""
+    """One receiver; make it with `of`, which checks the settings."""
 
-    settings: WebhookSettings
-    secret: bytes
+    settings: WebhookSettings = field(repr=False)
+    address: SplitResult = field(repr=False)
+    host: str
+    secret: bytes = field(repr=False)
+    tls: ssl.SSLContext | None
+    resolve: Resolve
 
     @classmethod
-    def of(cls, settings: WebhookSettings) -> "Webhook":
+    def of(cls, settings: WebhookSettings, resolve: Resolve = system_addresses) -> Self:
         """Check the address and read the secret.
 
         Raises
         ------
         SettingsError
-            The address is not https (plain http is for this machine or private networks that were allowed), or the
-            secret file is missing, empty or readable by everybody.
+            The address is not https (plain http is for this machine, or for private networks that were allowed), is
+            a forbidden number, or carries a password; or the secret file cannot be used.
         """
-        address = urlsplit(settings.url)
-        if address.scheme not in ("https", "http") or not address.hostname:
-            raise SettingsError(f"webhook {settings.url!r}: write https://host/path", reason="webhook")
-        if address.scheme == "http" and not (settings.allow_private or _is_loopback(address.hostname)):
-            message = f"webhook {settings.url!r}: use https, or allow_private for a receiver inside your network"
+        shown = settings.url.partition("?")[0].rpartition("@")[2]
+        try:
+            address = urlsplit(settings.url)
+            host = (address.hostname or "").encode("idna").decode("ascii") if address.hostname else ""
+            port = _port(address)
+        except ValueError as error:
+            raise SettingsError(f"webhook {shown!r}: {error}; write https://host/path", reason="webhook") from error
+        if address.scheme not in ("https", "http") or not host:
+            raise SettingsError(f"webhook {shown!r}: write https://host/path", reason="webhook")
+        if address.username is not None:
+            message = f"webhook {shown!r}: leave user and password out of the address, the signature takes their place"
             raise SettingsError(message, reason="webhook")
-        return cls(settings, read_secret(settings.secret_file))
+        if address.scheme == "http" and not (settings.allow_private or is_loopback(host)):
+            message = f"webhook {shown!r}: use https, or allow_private for a receiver inside your network"
+            raise SettingsError(message, reason="webhook")
+        if is_number(host):
+            try:
+                checked_addresses(host, port, allow_private=settings.allow_private)
+            except DeliveryFailed as error:
+                raise SettingsError(f"webhook {shown!r}: {error}", reason="webhook") from error
+        tls = ssl.create_default_context() if address.scheme == "https" else None
+        return cls(settings, address, host, read_secret(settings.secret_file), tls, resolve)
 
     @property
-    def receiver(self) -> str:
-        """Name in the outbox: the address without a query, which may hold tokens."""
-        return self.settings.url.split("?", 1)[0]
+    def name(self) -> str:
+        """Host and a digest of the address: the path and the query may hold tokens."""
+        mark = hashlib.sha256(self.settings.url.encode()).hexdigest()[:8]
+        return f"webhook:{self.host}:{_port(self.address)}#{mark}"
 
     def send(self, event: AlarmChanged) -> None:
-        """Deliver an event; raises `DeliveryFailed`."""
-        body = json.dumps(event.model_dump(mode="json"), separators=(",", ":")).encode()
+        """POST an event; return when the receiver has answered 2xx, else raise `DeliveryFailed`."""
+        body = event.model_dump_json().encode()
         timestamp = str(int(time.time()))
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "cellvigil",
-            "Idempotency-Key": event.event_id,
+            "Idempotency-Key": quote(event.event_id, safe=":"),
             "X-Cellvigil-Timestamp": timestamp,
             "X-Cellvigil-Signature": sign(self.secret, timestamp, body),
         }
-        address = urlsplit(self.settings.url)
+        started = time.monotonic()
         try:
-            connection = self._connection(address)
-            try:
-                target = (address.path or "/") + (f"?{address.query}" if address.query else "")
-                connection.request("POST", target, body, headers)
-                answer = connection.getresponse()
-                answer.read(ANSWER_MOST_BYTES)
-            finally:
-                connection.close()
+            answer = self._post(body, headers)
         except (OSError, http.client.HTTPException) as error:
-            raise DeliveryFailed(f"{self.receiver}: {type(error).__name__}: {error}") from error
-        _judge(self.receiver, answer.status, answer.getheader("Retry-After"))
+            late = time.monotonic() - started >= self.settings.timeout_s
+            why = f"no answer within {self.settings.timeout_s:g} s" if late else f"{type(error).__name__}: {error}"
+            raise DeliveryFailed(printable(f"{self.host}: {why}")[:SHOWN_MOST]) from error
+        _judge(self.host, answer)
 
-    def _connection(self, address: SplitResult) -> http.client.HTTPConnection:
-        """Connect to an address that was looked up and checked just now, and to no other."""
-        host = address.hostname or ""
-        port = address.port or (443 if address.scheme == "https" else 80)
-        place = checked_address(host, port, allow_private=self.settings.allow_private)
-        timeout = self.settings.timeout_s
-        if address.scheme == "http":
-            plain = http.client.HTTPConnection(host, port, timeout=timeout)
-            plain.sock = socket.create_connection((place, port), timeout)
-            return plain
-        secure = http.client.HTTPSConnection(host, port, timeout=timeout)
-        raw = socket.create_connection((place, port), timeout)
-        secure.sock = ssl.create_default_context().wrap_socket(raw, server_hostname=host)
-        return secure
+    def _post(self, body: bytes, headers: dict[str, str]) -> _Answer:
+        deadline = time.monotonic() + self.settings.timeout_s
+        port = _port(self.address)
+        connection = http.client.HTTPConnection(self.host, port, timeout=self.settings.timeout_s)
+        if self.tls is not None:
+            connection.default_port = http.client.HTTPS_PORT
+        connection.auto_open = 0  # it must never look the host up by itself
+        connection.sock = plain = self._connect(port, deadline)
+        if self.tls is not None:
+            try:
+                connection.sock = self.tls.wrap_socket(plain, server_hostname=self.host, do_handshake_on_connect=False)
+            except BaseException:
+                plain.close()
+                raise
+        # a receiver that sends a byte now and then never meets a socket's time limit
+        watch = threading.Timer(max(0.0, deadline - time.monotonic()), _cut, [connection.sock])
+        watch.daemon = True
+        watch.start()
+        try:
+            if isinstance(connection.sock, ssl.SSLSocket):
+                connection.sock.do_handshake()
+            connection.request("POST", self._target(), body, headers)
+            return _read(connection)
+        finally:
+            watch.cancel()
+            connection.close()
 
+    def _connect(self, port: int, deadline: float) -> socket.socket:
+        """Connect to the first checked address that answers."""
+        places = checked_addresses(self.host, port, allow_private=self.settings.allow_private, resolve=self.resolve)
+        failure: OSError = TimeoutError("the time was up before the connection stood")
+        for place in places:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0.0:
+                break
+            try:
+                return socket.create_connection((place, port), timeout=left_s)
+            except OSError as error:
+                failure = error
+        raise failure
 
-def checked_address(host: str, port: int, *, allow_private: bool) -> str:
-    """Look a host up and return one address; every address it has must be allowed.
-
-    Raises
-    ------
-    DeliveryFailed
-        The name leads into a private, link-local or reserved network that was not allowed.
-    """
-    found = [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-    loopback_meant = _is_loopback(host)
-    for place in found:
-        address = ipaddress.ip_address(place.split("%", 1)[0])
-        mapped = getattr(address, "ipv4_mapped", None)
-        if mapped is not None:
-            address = mapped
-        allowed = address.is_global or (address.is_loopback and loopback_meant)
-        if not allowed and not (allow_private and not address.is_link_local):
-            message = f"{host} leads to {place}, inside a private network; set allow_private if that is meant"
-            raise DeliveryFailed(message, final=True)
-    return found[0]
+    def _target(self) -> str:
+        path = quote(self.address.path or "/", safe="/%:@!$&'()*+,;=~")
+        query = quote(self.address.query, safe="/%:@!$&'()*+,;=~?")
+        return f"{path}?{query}" if query else path
 
 
 def read_secret(file: Path) -> bytes:
-    """Return the signing key in a file, without a trailing newline."""
+    """Return the signing key in a file, without a trailing newline.
+
+    Raises
+    ------
+    SettingsError
+        The file is missing, no plain file, empty, longer than a key, or readable by everybody.
+    """
+    if not file.is_file():
+        raise _unusable(file, "is no file; write a long random text into it")
     try:
-        secret = file.read_bytes().rstrip(b"\r\n")
+        with file.open("rb") as stream:
+            mode = os.fstat(stream.fileno()).st_mode
+            secret = stream.read(SECRET_MOST_BYTES + 1).rstrip(b"\r\n")
     except OSError as error:
-        raise SettingsError(f"webhook secret {file} cannot be read: {error}", reason="webhook") from error
+        raise _unusable(file, f"cannot be read: {error.strerror}") from error
+    if mode & stat.S_IROTH:
+        raise _unusable(file, "is readable by everybody; chmod 600 it (Kubernetes: defaultMode 0440)")
     if not secret:
-        raise SettingsError(f"webhook secret {file} is empty; write a long random text into it", reason="webhook")
-    if file.stat().st_mode & 0o004:
-        raise SettingsError(f"webhook secret {file} is readable by everybody; chmod 600 {file}", reason="webhook")
+        raise _unusable(file, "is empty; write a long random text into it")
+    if len(secret) > SECRET_MOST_BYTES:
+        raise _unusable(file, "is longer than a key should be")
     return secret
 
 
@@ -149,36 +197,90 @@ def sign(secret: bytes, timestamp: str, body: bytes) -> str:
     return "sha256=" + hmac.new(secret, timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
 
 
-def verify_signature(secret: bytes, timestamp: str, body: bytes, signature: str, *, now: float) -> bool:
-    """Check a letter as a receiver should: the signature, and that it is not older than five minutes.
+def verify_signature(
+    secret: bytes,
+    timestamp: str,
+    body: bytes,
+    signature: str,
+    *,
+    tolerance_s: float,
+    now: Callable[[], float] = time.time,
+) -> bool:
+    """Check an alarm as a receiver should: who signed it, and that it is no recording from long ago.
 
-    >>> body = b"{}"
-    >>> verify_signature(b"key", "1000", body, sign(b"key", "1000", body), now=1100.0)
+    Parameters
+    ----------
+    secret
+        The key, as in the sender's `secret_file`, without its newline.
+    timestamp, signature
+        The headers `X-Cellvigil-Timestamp` and `X-Cellvigil-Signature` as they came.
+    body
+        The bytes of the body as they came; not JSON that was read and written again.
+    tolerance_s
+        How far the two clocks, and the way between, may lie apart; 300 suits most.
+
+    >>> body, timestamp = b'{"flask": "A1"}', str(int(time.time()))
+    >>> signature = sign(b"key", timestamp, body)
+    >>> verify_signature(b"key", timestamp, body, signature, tolerance_s=300)
     True
-    >>> verify_signature(b"key", "1000", body, sign(b"other", "1000", body), now=1100.0)
+    >>> verify_signature(b"key", timestamp, b'{"flask": "B2"}', signature, tolerance_s=300)
+    False
+    >>> verify_signature(b"key", timestamp, body, signature, tolerance_s=300, now=lambda: time.time() + 900)
     False
     """
-    if not timestamp.isdecimal() or abs(now - int(timestamp)) > CLOCK_TOLERANCE_S:
+    if not (timestamp.isascii() and timestamp.isdecimal() and len(timestamp) <= TIMESTAMP_MOST):
         return False
-    return hmac.compare_digest(sign(secret, timestamp, body), signature)
+    if abs(now() - int(timestamp)) > tolerance_s:
+        return False
+    return hmac.compare_digest(sign(secret, timestamp, body).encode(), signature.encode("utf-8", "replace"))
 
 
-def _judge(receiver: str, status: int, retry_after: str | None) -> None:
+def _unusable(file: Path, why: str) -> SettingsError:
+    return SettingsError(f"webhook secret {file} {why}", reason="webhook")
+
+
+def _read(connection: http.client.HTTPConnection) -> _Answer:
+    response = connection.getresponse()
+    text = b""
+    with suppress(OSError, http.client.HTTPException):  # the status has been said; the rest is for the log
+        text = response.read(ANSWER_MOST_BYTES)
+    return _Answer(response.status, response.getheader("Retry-After"), text.decode("utf-8", "replace"))
+
+
+def _judge(host: str, answer: _Answer) -> None:
+    status = answer.status
     if 200 <= status < 300:
         return
     if 300 <= status < 400:
-        raise DeliveryFailed(
-            f"{receiver} answers {status}; redirects are not followed, correct the address", final=True
-        )
-    pause_s = float(retry_after) if retry_after and retry_after.isdecimal() else None
-    final = 400 <= status < 500 and status not in (408, 425, 429)
-    raise DeliveryFailed(f"{receiver} answers {status}", final=final, pause_s=pause_s)
+        message = f"{host} answers {status}; redirects are not followed, correct the address"
+        raise DeliveryFailed(message, refused=True)
+    said = printable(answer.text.strip())[:SHOWN_MOST]
+    raise DeliveryFailed(
+        f"{host} answers {status}{': ' if said else ''}{said}",
+        refused=400 <= status < 500 and status not in BUSY,
+        pause_s=_pause_s(answer.retry_after),
+    )
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
+def _pause_s(retry_after: str | None) -> float | None:
+    """Return the seconds that a `Retry-After` header asks for: a number or a date; None when it says neither."""
+    if retry_after is None:
+        return None
+    text = retry_after.strip()
+    if text.isascii() and text.isdecimal() and len(text) <= TIMESTAMP_MOST:
+        return float(text)
     try:
-        return ipaddress.ip_address(host).is_loopback
+        moment = parsedate_to_datetime(text)
     except ValueError:
-        return False
+        return None
+    zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (zoned - datetime.now(UTC)).total_seconds())
+
+
+def _port(address: SplitResult) -> int:
+    return address.port or (http.client.HTTPS_PORT if address.scheme == "https" else http.client.HTTP_PORT)
+
+
+def _cut(connected: socket.socket) -> None:
+    with suppress(OSError):  # it was closed in this moment
+        socket.socket.shutdown(connected, socket.SHUT_RDWR)

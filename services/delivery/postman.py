@@ -1,0 +1,176 @@
+"""The delivery loop: one thread per receiver, so that a slow or absent one holds up nobody else."""
+
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self, TypeVar
+
+from services.delivery.outbox import Letter, Outbox
+from services.delivery.receiver import DeliveryFailed, Receiver
+from services.settings import NotifierSettings
+from services.telemetry import get_log
+
+LOOK_S = 5.0
+"""How often a receiver's thread looks into the outbox when nobody wakes it."""
+REFUSALS_MOST = 3
+"""So often a receiver may call a letter wrong before it is believed."""
+TRIES_LEAST = 3
+"""So often a letter is tried before it can be too old: the machine itself may have been off."""
+DOUBLINGS_MOST = 40
+GRACE_S = 3.0
+"""At the end what is due is still begun for so long."""
+END_S = 8.0
+"""At the end what is under way may take so long in all; then it is left, and sent again at the next start."""
+
+DRAIN_LOOK_S = 0.05
+
+R = TypeVar("R")
+
+
+def pause_after(attempts: int, settings: NotifierSettings) -> float:
+    """Return seconds until the next attempt: doubling, spread so that letters do not come back all at once.
+
+    >>> settings = NotifierSettings(retry_first_s=5.0, retry_most_s=60.0)
+    >>> all(5.0 <= pause_after(1, settings) <= 10.0 and 10.0 <= pause_after(2, settings) <= 20.0 for _ in range(99))
+    True
+    >>> all(30.0 <= pause_after(50, settings) <= 60.0 for _ in range(99))
+    True
+    """
+    most = min(settings.retry_first_s * 2.0 ** min(attempts, DOUBLINGS_MOST), settings.retry_most_s)
+    return random.uniform(max(most / 2.0, min(settings.retry_first_s, most)), most)
+
+
+class Lane(threading.Thread):
+    """Delivers the letters of one receiver, one at a time, those of one alarm in order."""
+
+    def __init__(
+        self, outbox: Outbox, receiver: Receiver, settings: NotifierSettings, broken: Callable[[], None]
+    ) -> None:
+        super().__init__(name=f"lane {receiver.name}", daemon=True)
+        self._outbox = outbox
+        self._receiver = receiver
+        self._settings = settings
+        self._broken = broken
+        self._log = get_log("notifier").bind(receiver=receiver.name)
+        self._news = threading.Event()
+        self._closing = threading.Event()
+        self._last_start = 0.0
+
+    def wake(self) -> None:
+        """Say that there may be a new letter."""
+        self._news.set()
+
+    def end(self, grace_s: float) -> None:
+        """Ask the lane to end: nothing is begun later than `grace_s` from now, nor when nothing is due."""
+        self._last_start = time.monotonic() + grace_s
+        self._closing.set()
+        self._news.set()
+
+    def run(self) -> None:
+        """Deliver until asked to end; a surprise is logged and reported, never silent."""
+        try:
+            while not self._closing.is_set() or time.monotonic() < self._last_start:
+                letter = self._kept(lambda: self._outbox.next_letter(self._receiver.name))
+                wait_s = LOOK_S if letter is None else (letter.next_try - datetime.now(UTC)).total_seconds()
+                if letter is not None and wait_s <= 0.0:
+                    self._deliver(letter)
+                elif self._closing.is_set():
+                    return
+                else:
+                    self._news.wait(min(wait_s, LOOK_S))
+                    self._news.clear()
+        except BaseException:
+            self._log.exception("lane_broken", mend="the worker starts again")
+            self._broken()
+            raise
+
+    def _deliver(self, letter: Letter) -> None:
+        try:
+            self._receiver.send(letter.fact)
+        except DeliveryFailed as error:
+            self._failed(letter, error)
+            return
+        self._kept(lambda: self._outbox.delivered(letter))
+        self._log.info("delivered", event_id=letter.event_id, flask=letter.fact.flask, attempts=letter.attempts + 1)
+
+    def _failed(self, letter: Letter, failure: DeliveryFailed) -> None:
+        attempts, error = letter.attempts + 1, str(failure)
+        age_s = (datetime.now(UTC) - letter.added_at).total_seconds()
+        too_old = age_s > self._settings.give_up_after_s and attempts >= TRIES_LEAST
+        if too_old or letter.refusals + failure.refused >= REFUSALS_MOST:
+            self._kept(lambda: self._outbox.given_up(letter, error, refused=failure.refused))
+            self._log.error("given_up", event_id=letter.event_id, attempts=attempts, error=error)
+            return
+        asked_s = min(failure.pause_s or 0.0, self._settings.retry_most_s)
+        pause_s = max(asked_s, pause_after(attempts, self._settings))
+        self._kept(lambda: self._outbox.postpone(letter, pause_s, error, refused=failure.refused))
+        if asked_s > 0.0:
+            self._kept(lambda: self._outbox.hold(self._receiver.name, asked_s))
+        self._log.warning(
+            "not_delivered", event_id=letter.event_id, attempts=attempts, error=error, next_try_in_s=round(pause_s, 1)
+        )
+
+    def _kept(self, call: Callable[[], R]) -> R | None:
+        """Call until the outbox can be used, sending nothing meanwhile; None when asked to end first."""
+        told = False
+        while True:
+            try:
+                return call()
+            except sqlite3.OperationalError as error:
+                if not told:
+                    self._log.error("outbox_unusable", error=str(error), mend="is the disk full?")
+                told = True
+                if self._closing.wait(LOOK_S):
+                    return None
+
+
+class Postman:
+    """All lanes together; used as a context, which closes the outbox at its end.
+
+    Parameters
+    ----------
+    broken
+        Called from a lane that ends by a surprise: the worker must not seem to deliver when it does not.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        receivers: Sequence[Receiver],
+        settings: NotifierSettings,
+        broken: Callable[[], None],
+    ) -> None:
+        self._outbox = outbox
+        self._lanes = [Lane(outbox, receiver, settings, broken) for receiver in receivers]
+
+    def __enter__(self) -> Self:
+        for lane in self._lanes:
+            lane.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for lane in self._lanes:
+            lane.end(GRACE_S)
+        deadline = time.monotonic() + END_S
+        for lane in self._lanes:
+            lane.join(max(0.0, deadline - time.monotonic()))
+        # a lane that still waits for its receiver needs the outbox until the process ends
+        if not any(lane.is_alive() for lane in self._lanes):
+            self._outbox.close()
+
+    def wake(self) -> None:
+        """Say that the outbox may hold something new."""
+        for lane in self._lanes:
+            lane.wake()
+
+    def drain(self, stop: threading.Event) -> None:
+        """Wait until nothing is due or under way, or until `stop`; what waits for a later try is not waited for."""
+        self.wake()
+        while self._outbox.due() and not stop.wait(DRAIN_LOOK_S):
+            pass
