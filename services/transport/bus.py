@@ -61,7 +61,8 @@ class Bus(Protocol):
     def beat(self, status: dict[str, str], ttl_s: float) -> None:
         """Say that this consumer is alive for `ttl_s` seconds more, with a small status for `cellvigil status`.
 
-        Renews its hold on the entries that it has in hand, so that they do not count as idle.
+        Renews its hold on the entries that it has in hand, so that they do not count as idle. With 0 its life ends
+        at once.
         """
 
     def waiting(self, stream: str, group: str) -> int:

@@ -11,7 +11,7 @@ from services.transport.bus import Bus
 
 MISSED_BEATS = 3.0
 JOIN_S = 2.0
-GONE_S = 0.001
+GONE_S = 0.0
 
 
 class Heartbeat:
@@ -62,6 +62,6 @@ class Heartbeat:
 
     def _beat(self, ttl_s: float | None = None) -> None:
         try:
-            self._bus.beat(self._status, ttl_s or MISSED_BEATS * self._settings.beat_s)
+            self._bus.beat(self._status, MISSED_BEATS * self._settings.beat_s if ttl_s is None else ttl_s)
         except BackPressure:
             return  # the loop meets the same trouble and says so

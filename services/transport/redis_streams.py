@@ -27,6 +27,8 @@ RELEASED = "released"
 SOCKET_TIMEOUT_S = 10.0
 REFUSALS = ("OOM", "MISCONF", "LOADING", "BUSY", "READONLY", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN")
 """Answers that mean "not now": memory or disk full, starting, changing roles. Any other is a mistake and is raised."""
+WIPED = ("NOGROUP", "no such key", "UNBLOCKED")
+"""Answers that mean that group or stream are gone; the last is Redis 7.0's to a read that was waiting."""
 
 
 def _backed_off(call: Callable[P, R]) -> Callable[P, R]:
@@ -158,7 +160,7 @@ class RedisBus:
         """Say that this consumer is alive for `ttl_s` seconds more, and renew its hold on what it has in hand."""
         name = f"{self._group}/{self._consumer}"
         fields = [text for pair in {"state": "running", **status}.items() for text in pair]
-        ttl_ms = max(1, round(ttl_s * 1000))
+        ttl_ms = max(0, round(ttl_s * 1000))  # 0 is the end at once
         self._beat(keys=[self._beat_key(name), self._key("beats")], args=[name, ttl_ms, *fields])
         with self._lock:
             held = {stream: dict.fromkeys(entries, -1) for stream, entries in self._held.items() if entries}
@@ -283,7 +285,7 @@ class RedisBus:
         try:
             return call()
         except redis.ResponseError as error:
-            if "NOGROUP" not in str(error) and "no such key" not in str(error):
+            if not any(word in str(error) for word in WIPED):
                 raise
             self.subscribe(self._streams, self._group, self._consumer)
             return None

@@ -122,8 +122,9 @@ class Runner:
         while not self._stop.is_set():
             batch = self._ahead or self._fetch(self._settings.block_s)
             self._ahead = self._fetch(0.0) if batch else []
-            if self._ahead:
-                self._stage.prefetch([work.message for work in self._ahead])
+            # reading a suspect may be what kills, so it is touched only alone and with a strike against it
+            if hinted := [work.message for work in self._ahead if not work.suspect]:
+                self._stage.prefetch(hinted)
             self._work(batch)
             self._moved()
             if drain and not batch and self._drained():
