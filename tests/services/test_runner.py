@@ -1,5 +1,6 @@
 """The consume loop: one bad frame never fails its neighbours, and nothing is lost however a worker ends."""
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -165,7 +166,7 @@ def test_retried_frame_comes_back_without_a_busy_loop(bench: Bench, quick_retrie
 
     assert sorted(bench.out()) == sorted(ids)
     assert len(tries) == 3
-    assert all(later - earlier >= 0.02 for earlier, later in zip(tries, tries[1:], strict=False))
+    assert all(later - earlier >= 0.02 for earlier, later in itertools.pairwise(tries))
 
 
 def test_frame_that_is_retried_in_vain_is_given_up(bench: Bench, quick_retries: None):
