@@ -85,7 +85,7 @@ class Outbox:
     Raises
     ------
     SettingsError
-        The file is there and is no outbox.
+        The file is no outbox, or cannot be opened; reason `no_outbox` when it is to be read and no notifier has run.
     """
 
     def __init__(self, path: Path, *, readonly: bool = False, clock: Clock | None = None) -> None:
@@ -97,8 +97,7 @@ class Outbox:
                 uri, uri=True, timeout=60.0, isolation_level=None, check_same_thread=False
             )
         except sqlite3.OperationalError as error:
-            message = f"the outbox {path} cannot be opened ({error}); has a notifier run here, and may you read it?"
-            raise SettingsError(message, reason="outbox") from error
+            raise _unusable(path, error, readonly=readonly) from error
         try:
             if not readonly:
                 self._connection.execute("PRAGMA journal_mode = WAL")
@@ -107,8 +106,7 @@ class Outbox:
             self._connection.execute("SELECT refusals FROM deliveries LIMIT 1")
         except sqlite3.DatabaseError as error:
             self._connection.close()
-            message = f"the outbox {path} cannot be used ({error}); move it away, and every alarm is delivered again"
-            raise SettingsError(message, reason="outbox") from error
+            raise _unusable(path, error, readonly=readonly) from error
 
     def __enter__(self) -> Self:
         return self
@@ -262,6 +260,15 @@ def sole_writer(path: Path, stop: threading.Event) -> Iterator[bool]:
                 yield True
                 return
         yield False
+
+
+def _unusable(path: Path, error: sqlite3.DatabaseError, *, readonly: bool) -> SettingsError:
+    if not isinstance(error, sqlite3.OperationalError):
+        message = f"the outbox {path} is damaged ({error}); move it away, and every recorded alarm is delivered again"
+        return SettingsError(message, reason="outbox")
+    if readonly:
+        return SettingsError(f"there is no outbox {path} yet ({error}); has a notifier run?", reason="no_outbox")
+    return SettingsError(f"the outbox {path} cannot be opened: {error}; is the folder yours?", reason="outbox")
 
 
 def _letter(row: tuple[Any, ...]) -> Letter:

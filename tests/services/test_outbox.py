@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-
 from alarm_receiver import alarm
+
 from monitor.errors import SettingsError
 from monitor.messages import AlarmState
 from services.delivery.outbox import DeliveryState, Outbox, sole_writer
@@ -146,7 +146,7 @@ def test_every_commit_reaches_the_disk(outbox: Outbox) -> None:
 
 def test_what_is_no_outbox_is_refused_with_the_mend(tmp_path: Path) -> None:
     file = tmp_path / "outbox.sqlite3"
-    with pytest.raises(SettingsError, match="has a notifier run here"):
+    with pytest.raises(SettingsError, match="has a notifier run"):
         Outbox(file, readonly=True)
     file.write_bytes(b"not a database, and longer than a header would be" * 30)
     with pytest.raises(SettingsError, match="move it away"):

@@ -9,8 +9,8 @@ from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
-
 from alarm_receiver import SECRET, AlarmReceiver, alarm, secret_file
+
 from monitor.errors import SettingsError
 from services.delivery.address import checked_addresses
 from services.delivery.receiver import DeliveryFailed
@@ -62,8 +62,10 @@ def test_a_forged_or_old_signature_is_refused(timestamp: str, body: bytes, signa
 
 @pytest.mark.parametrize(
     ("status", "refused"),
-    [(301, True), (302, True), (307, True), (400, True), (404, True), (410, True), (408, False), (429, False)]
-    + [(500, False), (503, False), (101, False)],
+    [
+        *[(301, True), (302, True), (307, True), (400, True), (404, True), (410, True)],
+        *[(101, False), (408, False), (429, False), (500, False), (503, False)],
+    ],
 )
 def test_anything_but_2xx_is_a_failure(tmp_path: Path, status: int, refused: bool) -> None:
     def goes_elsewhere(handler: object) -> None:
@@ -86,17 +88,17 @@ def test_anything_but_2xx_is_a_failure(tmp_path: Path, status: int, refused: boo
     ],
 )
 def test_retry_after_is_read(tmp_path: Path, header: str, low: float, high: float) -> None:
-    with AlarmReceiver(script=[(429, {"Retry-After": header})]) as receiver:
-        with pytest.raises(DeliveryFailed) as failed:
-            webhook(receiver.url, tmp_path).send(alarm(1))
+    answers = AlarmReceiver(script=[(429, {"Retry-After": header})])
+    with answers as receiver, pytest.raises(DeliveryFailed) as failed:
+        webhook(receiver.url, tmp_path).send(alarm(1))
     assert failed.value.pause_s is not None and low <= failed.value.pause_s <= high
 
 
 @pytest.mark.parametrize("header", ["soon", "-3", "9" * 400, ""])
 def test_a_strange_retry_after_is_ignored(tmp_path: Path, header: str) -> None:
-    with AlarmReceiver(script=[(503, {"Retry-After": header})]) as receiver:
-        with pytest.raises(DeliveryFailed) as failed:
-            webhook(receiver.url, tmp_path).send(alarm(1))
+    answers = AlarmReceiver(script=[(503, {"Retry-After": header})])
+    with answers as receiver, pytest.raises(DeliveryFailed) as failed:
+        webhook(receiver.url, tmp_path).send(alarm(1))
     assert failed.value.pause_s is None
 
 
@@ -122,9 +124,8 @@ def test_an_endless_answer_is_not_read_to_its_end(tmp_path: Path) -> None:
         except OSError:
             return
 
-    with AlarmReceiver(usually=pour) as receiver:
-        with pytest.raises(DeliveryFailed) as failed:
-            webhook(receiver.url, tmp_path).send(alarm(1))
+    with AlarmReceiver(usually=pour) as receiver, pytest.raises(DeliveryFailed) as failed:
+        webhook(receiver.url, tmp_path).send(alarm(1))
     assert sent < 50_000_000
     assert str(failed.value).isprintable() and len(str(failed.value)) < 300
 
@@ -245,9 +246,11 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("openssl, which makes the test's certificate, is not installed")
     folder = tmp_path_factory.mktemp("tls")
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-        + ["-subj", "/CN=alarms.example", "-addext", "subjectAltName=DNS:alarms.example"]
-        + ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")],
+        [
+            *["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"],
+            *["-days", "2", "-subj", "/CN=alarms.example", "-addext", "subjectAltName=DNS:alarms.example"],
+            *["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")],
+        ],
         check=True,
         capture_output=True,
     )
