@@ -74,11 +74,16 @@ class Ingester:
         self._known = ledger.known_files()
         for frame in ledger.frames():
             self._silence.note(frame)
-        self._next_scan = self._next_epoch = self._next_beat = 0.0
+        self._next_scan = self._next_epoch = self._next_beat = self._next_settled = 0.0
+        self._series_is_over = False
         self._started = self._last_change = time.monotonic()
 
     def run(self, stop: threading.Event, *, until_idle_s: float | None = None) -> None:
-        """Ingest until `stop` is set, or until nothing changed for `until_idle_s` seconds."""
+        """Ingest until `stop` is set, or until a series is over.
+
+        A series is over when nothing changed for `until_idle_s` seconds: from then on no flask is called silent. The
+        ingester stays until every frame has its result, so that a queue that is lost meanwhile is still mended.
+        """
         backoff = Backoff(self._log, stop, waited=lambda: None)
         consumer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         backoff.persist(lambda: self._bus.subscribe([], "ingester", consumer))
@@ -90,7 +95,8 @@ class Ingester:
             while not stop.wait(LOOK_S):
                 while backoff.persist(self.step) and not stop.is_set():
                     pass
-                if until_idle_s is not None and self.idle_s() >= until_idle_s:
+                self._series_is_over = until_idle_s is not None and self.idle_s() >= until_idle_s
+                if self._series_is_over and self._all_settled():
                     return
         finally:
             self._watcher.stop()
@@ -113,6 +119,13 @@ class Ingester:
             status = {"candidates": str(len(self._candidates)), "idle_s": f"{self.idle_s():.1f}"}
             self._bus.beat(status, 3.0 * self._settings.delivery.beat_s)
         return busy
+
+    def _all_settled(self) -> bool:
+        """Whether every frame has its result; looked up once in a while, for it reads the whole record."""
+        if time.monotonic() < self._next_settled:
+            return False
+        self._next_settled = time.monotonic() + EPOCH_S
+        return not self._ledger.unfinished(self._settled())
 
     def idle_s(self) -> float:
         """Return for how many seconds nothing was found and nothing was under observation."""
@@ -182,7 +195,8 @@ class Ingester:
             self._ledger.mark_queued(frame.frame_id for frame in part)
 
     def _announce_silence(self) -> None:
-        if len(self._candidates) or time.monotonic() - self._started < 2.0 * self._settle_s:
+        too_early = time.monotonic() - self._started < 2.0 * self._settle_s
+        if self._series_is_over or too_early or len(self._candidates):
             return
         for silent in self._silence.silent(self._clock.now()):
             self._bus.publish([self._publication(silent)])

@@ -19,8 +19,10 @@ KILLS = 22
 
 
 @pytest.mark.slow
-def test_kills_restarts_and_a_wipe_lose_and_double_nothing(tmp_path: Path) -> None:
+def test_kills_restarts_and_a_wipe_lose_and_double_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.supervisor.RESTART_MOST_S", 0.5)
     chance = random.Random(5)
+    troubles = {6: _restart_server, 12: _restart_server, 17: _wipe_server}
     installation = Installation(tmp_path)
     killed = 0
     with installation.running(until_idle_s=8.0):
@@ -28,21 +30,19 @@ def test_kills_restarts_and_a_wipe_lose_and_double_nothing(tmp_path: Path) -> No
         writer.start()
         wait_for(lambda: len(installation.pids("segmenter")) == 1, 30, "the segmenter")
         while killed < KILLS:
-            time.sleep(chance.uniform(0.3, 3.5))
+            time.sleep(chance.uniform(0.3, 6.0))
             kind = chance.choice(["segmenter", "predictor"])
             for pid in installation.pids(kind):
                 os.kill(pid, signal.SIGKILL)
                 killed += 1
-            if killed in (6, 12):
-                _restart_server(installation)
-            if killed == 17:
-                _wipe_server(installation)
-                killed += 1
+            for trouble in [troubles.pop(count) for count in sorted(troubles) if killed >= count]:
+                trouble(installation)
         writer.join()
     frames = FLASKS * POSITIONS * TIME_POINTS
     report = installation.report
     assert report is not None
     assert (report.account.ledger, report.account.results, report.account.waiting) == (frames, frames, 0)
+    assert not troubles
     assert sum(report.supervisor.restarts.values()) >= 20
     estimates = installation.estimates()
     oracle = installation.oracle()
