@@ -326,10 +326,10 @@ def test_strikes_count_per_entry_and_end_with_it(house: House):
 def test_consumers_that_beat_tell_their_status(house: House):
     one, two = house.bus("one"), house.bus("two")
     one.beat({"state": "warming"}, 60.0)
-    two.beat({"done": "7"}, 0.05)
+    two.beat({"done": "7"}, 0.5)
 
     assert one.statuses() == {"segmenter/one": {"state": "warming"}, "segmenter/two": {"state": "running", "done": "7"}}
-    house.let_pass(0.1)
+    house.let_pass(0.6)
     assert list(one.statuses()) == ["segmenter/one"]
 
 
