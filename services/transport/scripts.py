@@ -26,8 +26,8 @@ return 1
 
 SETTLE = f"""
 -- KEYS: input stream, strikes, then stream and marker per output; ARGV: group, entry, then key, payload, cap per output
-if #redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[2], ARGV[2], 1) == 0 then return 0 end
 redis.call('HDEL', KEYS[2], ARGV[2])
+if #redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[2], ARGV[2], 1) == 0 then return 0 end
 local i = 3
 for k = 3, #KEYS, 2 do
   if redis.call('EXISTS', KEYS[k + 1]) == 0 then

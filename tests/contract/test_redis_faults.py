@@ -180,6 +180,21 @@ def test_refused_output_leaves_the_input_pending(bus: RedisBus, own_server: Live
     assert own_server.entries(OUT) == 1
 
 
+def test_strike_against_what_another_settled_meanwhile_is_forgotten(bus: RedisBus, own_server: LiveServer):
+    heir = RedisBus(own_server.url, "")
+    heir.subscribe([FRAMES], "segmenter", "heir")
+    bus.publish(frames(1))
+    (held,) = bus.read(1, 0.0)
+    (taken,) = heir.claim(1, 60.0)
+    assert heir.settle(taken, [])
+
+    assert bus.strike(held) == 1
+    assert not bus.settle(held, [])
+
+    assert own_server.ask("KEYS", "strikes:*") == []
+    heir.close()
+
+
 def test_two_that_claim_at_once_share(own_server: LiveServer):
     buses = [RedisBus(own_server.url, "") for _ in range(4)]
     dead, *claimers = buses
