@@ -1,0 +1,56 @@
+"""Every command of the README is run, in its order, by a user with a folder of frames."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cases.small_frames import write_small_frame
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+MAKE = {"make demo", "make test"}
+"""Run by `.ci/run` and by the demo's own test."""
+
+
+def commands() -> list[str]:
+    blocks = re.findall(r"```sh\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    return [line.strip() for block in blocks for line in block.splitlines() if line.strip()]
+
+
+def test_readme_names_the_two_first_commands_and_nothing_unknown() -> None:
+    found = commands()
+    assert found[:2] == ["make demo", "make test"]
+    assert all(line in MAKE or line.startswith("cellvigil ") for line in found)
+
+
+@pytest.mark.slow
+def test_every_command_of_the_readme_runs(tmp_path: Path) -> None:
+    for time_index in range(2):
+        write_small_frame(tmp_path / "frames", "A1", "p1", time_index)
+        write_small_frame(tmp_path / "series", "B2", "p1", time_index)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CELLVIGIL__NOTIFIER__TERMINAL": "false"}
+    for line in commands():
+        if line in MAKE:
+            continue
+        words = line.split()[1:]
+        if words[0] == "run":
+            words += ["--until-idle", "3"]
+        done = subprocess.run(
+            [sys.executable, "-m", "services.main", *words],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+        )
+        # status says with 1 that no worker runs any more; doctor says with 1 that this machine has a problem
+        allowed = {0, 1} if words[0] in ("status", "doctor") else {0}
+        assert done.returncode in allowed, f"{line}\n{done.stdout}\n{done.stderr}"
+        assert "Traceback" not in done.stderr
+    rows = (tmp_path / "results.csv").read_text(encoding="utf-8").splitlines()
+    assert len(rows) == 3
+    assert len(list((tmp_path / "overlays").glob("*.png"))) == 2
+    assert len(list((tmp_path / "frames").rglob("*.tif"))) == 4
