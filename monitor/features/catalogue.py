@@ -17,6 +17,7 @@ class Feature:
 CELL = (
     Feature("area", "um2", "area of the cell, nucleus included", "pixel count"),
     Feature("perimeter", "um", "length of the outline, four directions", "Crofton formula, ISO 9276-6"),
+    Feature("perimeter_chain", "um", "length of the outline, weighted outline pixels", "Benkrid & Crookes 2000"),
     Feature("max_feret", "um", "largest distance between two parallel tangents", "ISO 9276-6"),
     Feature("min_feret", "um", "smallest distance between two parallel tangents", "ISO 9276-6"),
     Feature("major_axis", "um", "major axis of the ellipse of equal second moments", "Haralick & Shapiro 1992"),
@@ -30,8 +31,8 @@ CELL = (
     Feature("nucleus_count", "1", "nuclei in the cell", "label images"),
     Feature("nucleus_cytoplasm_ratio", "1", "nucleus area over the rest of the cell", "Klinker et al. 2017"),
     Feature("nucleus_offset", "1", "distance of nucleus from cell centroid over equivalent radius", "label images"),
-    Feature("contrast", "1", "mean intensity of the cell minus background, over background", "raw frame"),
-    Feature("texture_cv", "1", "standard deviation of the cell's intensity over the background's mean", "raw frame"),
+    Feature("contrast", "1", "mean over the cell of intensity over local background, minus one", "raw frame"),
+    Feature("texture_cv", "1", "standard deviation over the cell of intensity over local background", "raw frame"),
 )
 """Features of a cell; NaN where one cannot be measured (no nucleus, no background)."""
 

@@ -10,17 +10,22 @@ from monitor.features.population import crowding, fractions, summarise
 from monitor.features.shape import Shapes, Vector, measure_shapes
 from monitor.frames.frame import Frame
 
+THIN_PX = 0.01
+"""A minor axis below this is that of a line one pixel wide, which has no aspect ratio."""
+
 
 @dataclass(frozen=True, slots=True)
 class FrameFeatures:
     """Features of one frame.
 
-    cells: (N,) float64 per name of `catalogue.CELL`, row i is the cell with id i + 1; whole: (N,) bool, False for
-    cells that the border cuts; population: by name of `catalogue.POPULATION`, absent where not measurable.
+    cells: (N,) float64 per name of `catalogue.CELL`, NaN where not measurable, row i is the cell with id i + 1;
+    whole: (N,) bool, False for cells that the border cuts; parents: (M,) int32, cell id of each nucleus 1..M;
+    population: by name of `catalogue.POPULATION`, absent where not measurable.
     """
 
     cells: dict[str, Vector]
     whole: NDArray[np.bool_]
+    parents: NDArray[np.int32]
     population: dict[str, float]
 
 
@@ -33,28 +38,38 @@ def measure(frame: Frame, cells: NDArray[np.int32], nuclei: NDArray[np.int32]) -
         The frame, for intensities and scale.
     cells, nuclei
         (Y, X) int32 label images, ids from 1 without gaps, every nucleus within one cell.
+
+    Raises
+    ------
+    ValueError
+        When frame and label images differ in shape.
     """
+    if not frame.shape == cells.shape == nuclei.shape:
+        message = f"frame {frame.shape}, cells {cells.shape} and nuclei {nuclei.shape} must have one shape"
+        raise ValueError(message)
     shapes = measure_shapes(cells)
     size = frame.pixel_size_um
-    columns = _shape_columns(shapes, size) | _nucleus_columns(shapes, cells, nuclei, size)
-    columns["contrast"], columns["texture_cv"] = measure_intensity(frame.pixels, cells)
+    parents = parent_cells(cells, nuclei)
+    columns = _shape_columns(shapes, size) | _nucleus_columns(shapes, cells, nuclei, parents, size)
+    columns["contrast"], columns["texture_cv"] = measure_intensity(frame.pixels, cells, size)
     whole = ~shapes.touches_border
     population = summarise(columns, whole) | fractions(columns, whole)
     population |= crowding(cells, shapes.centroid_y * size, shapes.centroid_x * size, size)
-    return FrameFeatures(columns, whole, population)
+    return FrameFeatures(columns, whole, parents, population)
 
 
 def _shape_columns(shapes: Shapes, size: float) -> dict[str, Vector]:
-    minor = np.maximum(shapes.minor_axis, 1e-9)
+    minor = np.where(shapes.minor_axis > THIN_PX, shapes.minor_axis, np.nan)
     return {
         "area": shapes.area * size**2,
         "perimeter": shapes.perimeter * size,
+        "perimeter_chain": shapes.perimeter_chain * size,
         "max_feret": shapes.max_feret * size,
         "min_feret": shapes.min_feret * size,
         "major_axis": shapes.major_axis * size,
         "minor_axis": shapes.minor_axis * size,
         "aspect_ratio": shapes.major_axis / minor,
-        "eccentricity": np.sqrt(np.maximum(1.0 - (shapes.minor_axis / shapes.major_axis) ** 2, 0.0)),
+        "eccentricity": np.sqrt(np.maximum(1.0 - (shapes.minor_axis / np.maximum(shapes.major_axis, 1e-9)) ** 2, 0.0)),
         "solidity": shapes.area / shapes.hull_area,
         "extent": shapes.area / shapes.box_area,
         "form_factor": 4.0 * np.pi * shapes.area / np.maximum(shapes.perimeter, 1e-9) ** 2,
@@ -62,13 +77,12 @@ def _shape_columns(shapes: Shapes, size: float) -> dict[str, Vector]:
 
 
 def _nucleus_columns(
-    shapes: Shapes, cells: NDArray[np.int32], nuclei: NDArray[np.int32], size: float
+    shapes: Shapes, cells: NDArray[np.int32], nuclei: NDArray[np.int32], parents: NDArray[np.int32], size: float
 ) -> dict[str, Vector]:
     count = len(shapes.area)
     inside = nuclei > 0
     owner = cells[inside]
     area = np.bincount(owner, minlength=count + 1)[1:].astype(np.float64)
-    parents = parent_cells(cells, nuclei)
     numbers = np.bincount(parents[parents > 0], minlength=count + 1)[1:].astype(np.float64)
     y, x = np.nonzero(inside)
     some = np.where(area > 0.0, area, np.nan)
