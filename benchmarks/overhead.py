@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +25,17 @@ from machine import machine
 import monitor
 from monitor.culture.settings import CultureSettings
 from monitor.culture.state import FlaskState
-from monitor.frames.frame import Frame
-from monitor.frames.identity import frame_id_of
 from monitor.frames.layout import Layout
 from monitor.frames.normalize import normalize
-from monitor.frames.reader import ReadLimits, inspect_frame, read_frame
+from monitor.frames.reader import ReadLimits, read_frame
 from monitor.frames.resample import pad_to_multiple, resample
-from monitor.messages import BlobRef, FrameArrived, PotencyEstimated
+from monitor.messages import PotencyEstimated
 from monitor.network.checkpoint import load_network
 from monitor.pipeline import Masks, measure_frame
 from monitor.potency.model import load_model
 from monitor.segmentation.segmenter import Segmentation, load_segmenter
 from monitor.synthetic.culture import Culture, demo_fleet
+from services.ingest.admission import Admission
 from services.record.sqlite import SqliteRecord
 from services.run import run
 from services.settings import load_settings
@@ -53,6 +53,7 @@ class Timed:
         self.times: dict[str, list[float]] = {}
 
     def __call__(self, name: str, call: Callable[[], Any]) -> Any:  # noqa: ANN401 (hands through any result)
+        """Return what `call` returns; note how long it took under `name`."""
         started = time.perf_counter()
         result = call()
         self.times.setdefault(name, []).append(1000.0 * (time.perf_counter() - started))
@@ -70,22 +71,22 @@ def stages(folder: Path, frames: int) -> Timed:
     labels = FileLabels(folder / "masks")
     state = FlaskState("A-healthy", CultureSettings())
     timed = Timed()
+    admission = Admission(
+        root=folder,
+        layout=Layout("flask-position-time"),
+        samples={},
+        pixel_size_um=None,
+        limits=ReadLimits(),
+        now=lambda: datetime.now(UTC),
+    )
+    place = folder / "A-healthy" / "p1"
     with SqliteRecord(folder / "record.sqlite3") as record:
         for index in range(frames + 2):
-            path = folder / f"{culture.acquired_at(index):%Y%m%dT%H%M%SZ}.tif"
+            path = place / f"{culture.acquired_at(index):%Y%m%dT%H%M%SZ}.tif"
             write_frame(culture.frame("p1", index % 48), path)
             clock = timed if index >= 2 else Timed()
-            frame: Frame
-            inspected = clock(
-                "ingest: inspect", lambda p=path: inspect_frame(p, root=folder, pixel_size_um=None, limits=ReadLimits())
-            )
-            digest = clock("ingest: sha256", lambda p=path: frame_id_of(p))
-            parsed = Layout("flask-position-time").parse(f"A-healthy/p1/{path.name}")
-            arrived = FrameArrived(
-                frame_id=digest, key=parsed.key, pixels=BlobRef(store="watch", path=path.name, sha256=digest),
-                shape_px=inspected.shape_px, dtype=inspected.dtype, pixel_size_um=inspected.pixel_size_um,
-                acquired_at=parsed.acquired_at, arrived_at=parsed.acquired_at,
-            )  # fmt: skip
+            admitted = clock("ingest: judge", lambda p=path: admission.admit(p, p.lstat()))
+            arrived, digest = admitted.arrived, admitted.frame_id
             frame = clock(
                 "segment: read", lambda p=path: read_frame(p, root=folder, pixel_size_um=1.1, limits=ReadLimits())
             )
@@ -222,8 +223,13 @@ def main() -> None:
         n: {"median": medians[n], "p5_p95": np.percentile(v, [5, 95]).tolist()} for n, v in timed.times.items()
     }
     report["live"] = {
-        "rate_per_s": args.rate, "settle_s": SETTLE_S, "frames": len(latencies), "p50_s": p50, "p95_s": p95, "p99_s": p99,
-    }  # fmt: skip
+        "rate_per_s": args.rate,
+        "settle_s": SETTLE_S,
+        "frames": len(latencies),
+        "p50_s": p50,
+        "p95_s": p95,
+        "p99_s": p99,
+    }
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")

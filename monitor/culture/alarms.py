@@ -85,6 +85,23 @@ class Alarm:
         )
 
 
+class Delay:
+    """On- and off-delay: counts bad and good frames in a row, with the time of the first bad one."""
+
+    def __init__(self) -> None:
+        self.bad = 0
+        self.good = 0
+        self.since: datetime | None = None
+
+    def note(self, bad: bool | None, at: datetime) -> None:
+        """Take the next frame; one that could not be judged (None) changes nothing."""
+        if bad:
+            self.since = at if self.bad == 0 else self.since
+            self.bad, self.good = self.bad + 1, 0
+        elif bad is not None:
+            self.bad, self.good = 0, self.good + 1
+
+
 def event_id_of(*parts: str) -> str:
     """Return the digest that names an event: the same history gives the same ids."""
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]

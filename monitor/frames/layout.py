@@ -1,14 +1,14 @@
 """How files are named on disk: a path says which flask, position, channel and time a frame belongs to.
 
 Presets are regular expressions with named groups over the path relative to the watched folder, written with forward
-slashes. A pattern of one's own uses the groups `flask`, `position`, and optionally `channel`, `time` (ISO 8601 basic,
-UTC, ending in Z) or `index` (a running number; the time then comes from the file).
+slashes. A pattern of one's own uses the groups `flask`, `position` and `channel`, and `time` (UTC, such as
+20260310T120000Z) or `index` (a running number; the time then comes from the file).
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
@@ -18,6 +18,8 @@ from monitor.frames.identity import FrameKey
 IMAGE = r"\.(?i:tiff?|png)"
 PATTERN_MOST = 500
 PATH_MOST = 1000
+DEFAULT = "flask-position-time"
+GROUPS = frozenset(("flask", "position", "channel", "time", "index"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +30,18 @@ class ParsedPath:
     acquired_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class LayoutReport:
+    """What a layout makes of a list of files: `rows` that fit, and `unmatched` ones with the error that says why."""
+
+    rows: tuple[tuple[str, ParsedPath], ...]
+    unmatched: tuple[tuple[str, LayoutMismatch], ...]
+
+
 PRESETS: dict[str, str] = {
-    "flask-position-time": rf"(?P<flask>[^/]+)/(?P<position>[^/]+)/(?P<time>\d{{8}}T\d{{6}}Z){IMAGE}",
+    DEFAULT: rf"(?P<flask>[^/]+)/(?P<position>[^/]+)/(?P<time>\d{{8}}T\d{{6}}Z){IMAGE}",
     "incucyte-export": (
-        r"(?:.*/)?(?P<flask>[^/]*?_[A-P]\d{1,2})_(?P<position>\d{1,2})"
+        r"(?:.*/)?(?P<flask>(?:[^/]*_)?[A-P]\d{1,2})_(?P<position>\d{1,2})"
         rf"_(?P<incucyte>\d{{4}}y\d{{2}}m\d{{2}}d_\d{{2}}h\d{{2}}m){IMAGE}"
     ),
     "incucyte-archive": (
@@ -40,18 +50,39 @@ PRESETS: dict[str, str] = {
     ),
     "micro-manager": (
         r"(?:(?P<flask>[^/]+)/)?(?:[^/]+/)*"
-        rf"img_channel(?P<channel>\d+)_position(?P<position>\d+)_time(?P<index>\d+)_z\d+{IMAGE}"
+        rf"img_channel(?P<channel>\d+)_position(?P<position>\d+)_time(?P<index>\d+)_z0+{IMAGE}"
     ),
     "pymmcore-plus": (
-        rf"(?:(?P<flask>[^/]+)/)?(?:[^/]+/)*[^/]*?_t(?P<index>\d+)(?:_p(?P<position>\d+))?(?:_c(?P<channel>\d+))?"
-        rf"(?:_z\d+)?{IMAGE}"
+        r"(?:(?P<flask>[^/]+)/)?(?:[^/]+/)*(?=[^/]*_t\d)(?:[^/]*?[^/_])??"
+        rf"(?:_t(?P<index>\d+)|_p(?P<position>\d+)|_c(?P<channel>\d+)|_[zg]0+)+{IMAGE}"
     ),
 }
+"""Name to pattern.
+
+A well of an Incucyte is a flask, named with its plate or export, since wells of two plates may lie in one folder; its
+local time is taken as UTC. Stacks along z are not frames: the plane z0 is read, the others fit nothing.
+"""
+
+EXAMPLES: dict[str, str] = {
+    DEFAULT: "A1/p1/20260310T120000Z.tif",
+    "incucyte-export": "PLATE_A1_1_2021y08m06d_11h39m.tif",
+    "incucyte-archive": "EssenFiles/ScanData/2108/06/1139/412/A1-1-Ph.tif",
+    "micro-manager": "A1/img_channel000_position000_time000000000_z000.tif",
+    "pymmcore-plus": "A1/run_t0000_p0000_c00_z000.tif",
+}
+"""A path that fits each preset."""
 
 
 class Layout:
     """A naming scheme: a preset by name, or a pattern of one's own.
 
+    Raises
+    ------
+    SettingsError
+        `layout` when it is neither, with what a pattern lacks.
+
+    Examples
+    --------
     >>> layout = Layout("flask-position-time")
     >>> parsed = layout.parse("A1/p2/20260310T120000Z.tif")
     >>> str(parsed.key), parsed.acquired_at.isoformat()
@@ -59,35 +90,55 @@ class Layout:
     """
 
     def __init__(self, name_or_pattern: str) -> None:
-        pattern = PRESETS.get(name_or_pattern, name_or_pattern)
         self.name = name_or_pattern
         if name_or_pattern not in PRESETS:
-            _check_pattern(pattern)
-        self._pattern = re.compile(pattern)
+            _check_pattern(name_or_pattern)
+        # digits are ASCII digits: the times of presets are parsed from them
+        self._pattern = re.compile(PRESETS.get(name_or_pattern, name_or_pattern), re.ASCII)
 
     def parse(self, path: str) -> ParsedPath:
-        """Return what a relative path says.
+        """Return what a path, relative to the watched folder, says.
 
         Raises
         ------
         LayoutMismatch
-            `layout` when the path does not fit, `bad_name` when a name holds control characters or is too long.
+            `layout` when the path does not fit; `bad_name` when it holds control or direction characters, is no valid
+            text, or is over `PATH_MOST` characters long.
         """
         if len(path) > PATH_MOST or not path.isprintable():
-            message = f"{path[:200]!r} holds control characters or is over {PATH_MOST} characters long; rename it"
+            shown = ascii(path[:200])
+            message = f"{shown} holds characters that cannot be shown, or over {PATH_MOST} of them; rename it"
             raise LayoutMismatch(message, reason="bad_name")
         found = self._pattern.fullmatch(path)
         if found is None:
-            message = (
-                f"{path!r} does not fit the layout {self.name!r}, for example A1/p1/20260310T120000Z.tif; "
-                "see `cellvigil layout check FOLDER` and the setting `watch.layout`"
-            )
-            raise LayoutMismatch(message, reason="layout")
+            raise LayoutMismatch(self._misfit(path), reason="layout")
         groups = {name: value for name, value in found.groupdict().items() if value is not None}
         try:
             return _parsed(groups)
-        except (ValueError, ValidationError) as error:
-            raise LayoutMismatch(f"{path!r}: {error}", reason="layout") from error
+        except (ValueError, KeyError, ValidationError) as error:
+            why = "it names no time" if isinstance(error, KeyError) else _first_line(error)
+            message = f"{path!r} fits the layout {self.name!r} and cannot be used: {why}; rename it"
+            raise LayoutMismatch(message, reason="layout") from error
+
+    def check(self, paths: Iterable[str]) -> LayoutReport:
+        """Return what the layout makes of relative paths; for a look before the first run."""
+        rows: list[tuple[str, ParsedPath]] = []
+        unmatched: list[tuple[str, LayoutMismatch]] = []
+        for path in paths:
+            try:
+                rows.append((path, self.parse(path)))
+            except LayoutMismatch as error:
+                unmatched.append((path, error))
+        return LayoutReport(tuple(rows), tuple(unmatched))
+
+    def _misfit(self, path: str) -> str:
+        if re.search(r"\d{8}T\d{6}(?!Z)", path):
+            return f"{path!r} does not fit the layout {self.name!r}: a time has to be UTC and end in Z; rename it"
+        example = f", for example {EXAMPLES[self.name]}" if self.name in EXAMPLES else ""
+        return (
+            f"{path!r} does not fit the layout {self.name!r}{example}; "
+            "see `cellvigil layout check FOLDER` and the setting `watch.layout`"
+        )
 
 
 def _parsed(groups: Mapping[str, str]) -> ParsedPath:
@@ -103,24 +154,22 @@ def _parsed(groups: Mapping[str, str]) -> ParsedPath:
     return ParsedPath(key, acquired_at)
 
 
-def _iso_basic(groups: Mapping[str, str]) -> datetime:
-    return datetime.strptime(groups["time"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-
-
-def _incucyte(groups: Mapping[str, str]) -> datetime:
-    return datetime.strptime(groups["incucyte"], "%Yy%mm%dd_%Hh%Mm").replace(tzinfo=UTC)
-
-
-def _archive(groups: Mapping[str, str]) -> datetime:
-    moment = datetime.strptime(groups["yymm"] + groups["dd"], "%y%m%d").replace(tzinfo=UTC)
-    return moment + timedelta(hours=int(groups["hhmm"][:2]), minutes=int(groups["hhmm"][2:]))
+def _moment(text: str, form: str) -> datetime:
+    return datetime.strptime(text, form).replace(tzinfo=UTC)
 
 
 _TIMES: dict[str, Callable[[Mapping[str, str]], datetime]] = {
-    "time": _iso_basic,
-    "incucyte": _incucyte,
-    "hhmm": _archive,
+    "time": lambda groups: _moment(groups["time"], "%Y%m%dT%H%M%SZ"),
+    "incucyte": lambda groups: _moment(groups["incucyte"], "%Yy%mm%dd_%Hh%Mm"),
+    "hhmm": lambda groups: _moment(groups["yymm"] + groups["dd"] + groups["hhmm"], "%y%m%d%H%M"),
 }
+
+
+def _first_line(error: ValueError) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{first['loc'][0] if first['loc'] else 'name'}: {first['msg']}"
+    return str(error)
 
 
 def _check_pattern(pattern: str) -> None:
@@ -128,10 +177,13 @@ def _check_pattern(pattern: str) -> None:
     if len(pattern) > PATTERN_MOST:
         raise SettingsError(f"watch.layout: a pattern may have {PATTERN_MOST} characters at most", reason="layout")
     try:
-        groups = re.compile(pattern).groupindex
-    except re.error as error:
+        groups = set(re.compile(pattern, re.ASCII).groupindex)
+    except (re.error, OverflowError, RecursionError) as error:
         message = f"watch.layout: {pattern!r} is neither a preset (`{names}`) nor a regular expression: {error}"
         raise SettingsError(message, reason="layout") from error
-    if "flask" not in groups or not {"time", "index"} & set(groups):
+    if "flask" not in groups or not {"time", "index"} & groups:
         message = f"watch.layout: {pattern!r} is no preset (`{names}`) and lacks a group `flask`, or `time` or `index`"
+        raise SettingsError(message, reason="layout")
+    if groups - GROUPS:
+        message = f"watch.layout: the groups {sorted(groups - GROUPS)} mean nothing; use {sorted(GROUPS)}"
         raise SettingsError(message, reason="layout")

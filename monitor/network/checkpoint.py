@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
@@ -74,6 +75,8 @@ def read_card(path: Path = SHIPPED) -> ModelCard:
         raise ModelRefused(message, reason="no_weights") from error
     except ValidationError as error:
         raise ModelRefused(f"{path} is not a model card: {error.errors()[0]['msg']}", reason="bad_card") from error
+    except UnicodeDecodeError as error:
+        raise ModelRefused(f"{path} is not a model card: it is no text", reason="bad_card") from error
 
 
 def load_network(path: Path = SHIPPED) -> tuple[SegmentationNetwork, ModelCard]:
@@ -94,7 +97,11 @@ def load_network(path: Path = SHIPPED) -> tuple[SegmentationNetwork, ModelCard]:
         message = f"weights {file} are not those that {path.name} describes; restore both from the same source"
         raise ModelRefused(message, reason="digest")
     network = SegmentationNetwork(card.width, card.decoder_channels)
-    network.load_state_dict({name: _wide(value) for name, value in load_tensors(content).items()})
+    try:
+        network.load_state_dict({name: _wide(value) for name, value in load_tensors(content).items()})
+    except (RuntimeError, SafetensorError) as error:
+        message = f"weights {file} are not of the network that {path.name} describes; restore both from the same source"
+        raise ModelRefused(message, reason="does_not_fit") from error
     return network.eval(), card
 
 
@@ -102,8 +109,16 @@ def save_network(state: dict[str, Tensor], card: dict[str, Any], path: Path) -> 
     """Write weights as float16 and their card; return the card with its digest filled in.
 
     `state` is a state dict; `card` holds the fields of `ModelCard` except `weights` and `sha256`.
+
+    Raises
+    ------
+    ModelRefused
+        `not_finite`: a value is NaN, infinite or too large for float16; nothing is written then.
     """
-    content = save_tensors({name: _narrow(value).contiguous() for name, value in state.items()})
+    narrow = {name: _narrow(value).contiguous() for name, value in state.items()}
+    if wrong := [name for name, value in narrow.items() if not torch.isfinite(value).all()]:
+        raise ModelRefused(f"{wrong[0]} holds values that float16 cannot; train again", reason="not_finite")
+    content = save_tensors(narrow)
     file = path.with_suffix(".safetensors")
     file.write_bytes(content)
     whole = ModelCard(weights=file.name, sha256=hashlib.sha256(content).hexdigest(), **card)

@@ -1,156 +1,201 @@
 """When a file counts as complete: it held still, its structure is whole, and it is a frame."""
 
+import heapq
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from monitor.errors import CellvigilError, FrameNotReady, FrameRejected
-from monitor.frames.identity import frame_id_of
-from monitor.frames.layout import Layout
-from monitor.frames.reader import ReadLimits, inspect_frame
-from monitor.frames.sample import Sample
-from monitor.messages import BlobRef, FrameArrived
-from services.ingest.scanner import FOREIGN
+from monitor.errors import CellvigilError, FrameNotReady, FrameRejected, LayoutMismatch
+from services.ingest.admission import Admission, FileChanged, source_of
 from services.ledger import LedgerRow
+
+__all__ = ["Candidates", "Patience", "source_of"]
 
 RETRY_FIRST_S = 0.5
 RETRY_MOST_S = 15.0
 
 
-@dataclass(slots=True)
-class Candidate:
-    """A file that may become a frame; times are of the monotonic clock."""
-
-    path: Path
-    size: int
-    mtime_ns: int
-    first_seen: float
-    still_since: float
-    next_look: float
-    retry_s: float = RETRY_FIRST_S
-
-
 @dataclass(frozen=True, slots=True)
-class Admission:
-    """How files are judged: where they lie, how they are named, what is known of their flasks, how long they settle."""
+class Patience:
+    """How long files are waited for.
 
-    root: Path
-    layout: Layout
-    samples: Mapping[str, Sample]
-    pixel_size_um: float | None
-    limits: ReadLimits
+    settle_s: size and mtime hold still so long between two looks; deadline_s: a file that held still so long and is
+    not readable goes to quarantine.
+    """
+
     settle_s: float
     deadline_s: float
 
 
-class Candidates:
-    """Files under observation. `look` returns a ledger row for each that was decided."""
+@dataclass(slots=True)
+class _Candidate:
+    """A file that may become a frame; times are of the monotonic clock."""
 
-    def __init__(self, admission: Admission, now: Callable[[], datetime]) -> None:
+    path: Path
+    flask: str
+    acquired_at: datetime
+    size: int
+    mtime_ns: int
+    still_since: float
+    turn: int = 0
+    retry_s: float = RETRY_FIRST_S
+    not_ready: FrameNotReady | None = None
+
+
+class Candidates:
+    """Files under observation. `look` returns a ledger row for each that was decided.
+
+    A file is looked at twice, `settle_s` apart; one that has not changed for that long before it was first seen needs
+    one look. Of the files whose time has come, the one that was acquired first is judged first.
+    """
+
+    def __init__(self, admission: Admission, patience: Patience) -> None:
         self._admission = admission
-        self._now = now
-        self._files: dict[str, Candidate] = {}
+        self._patience = patience
+        self._files: dict[str, _Candidate] = {}
+        # heaps of (when to look or when acquired, name, turn); an entry counts only while its turn is the candidate's
+        self._waiting: list[tuple[float, str, int]] = []
+        self._ready: list[tuple[datetime, str, int]] = []
+        self._open: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._files)
 
+    @property
+    def moving(self) -> int:
+        """Number of files that may yet become frames by themselves: all but those that stand still unreadable."""
+        return self._open.total()
+
+    def expects(self, flask: str) -> bool:
+        """Whether a file of this flask is about to be judged."""
+        return self._open[flask] > 0
+
     def consider(self, path: Path, status: os.stat_result) -> None:
         """Take a file under observation, or note that it changed."""
         name = str(path)
-        now = time.monotonic()
         known = self._files.get(name)
-        if known is None:
-            # a file that has been still for long already needs no second look
-            age = time.time() - status.st_mtime
-            settled = age > self._admission.settle_s
-            look = now if settled else now + self._admission.settle_s
-            still = now - self._admission.settle_s if settled else now
-            self._files[name] = Candidate(path, status.st_size, status.st_mtime_ns, now, still, look)
-        elif (known.size, known.mtime_ns) != (status.st_size, status.st_mtime_ns):
-            self._restart(known, status, now)
-
-    def look(self, most: int) -> list[LedgerRow]:
-        """Judge up to `most` files whose time has come."""
+        if known is not None:
+            if (known.size, known.mtime_ns) != (status.st_size, status.st_mtime_ns):
+                self._restart(name, known, status)
+            return
         now = time.monotonic()
-        due = sorted((c for c in self._files.values() if c.next_look <= now), key=lambda c: c.next_look)
-        return [row for candidate in due[:most] if (row := self._judge(candidate, now)) is not None]
+        flask, acquired_at = self._named(path, status)
+        candidate = _Candidate(path, flask, acquired_at, status.st_size, status.st_mtime_ns, now)
+        self._files[name] = candidate
+        self._open[flask] += 1
+        age_s = time.time() - status.st_mtime
+        settled = age_s > self._patience.settle_s
+        if settled:
+            candidate.still_since = now - age_s
+        self._schedule(name, candidate, now if settled else now + self._patience.settle_s)
 
-    def _judge(self, candidate: Candidate, now: float) -> LedgerRow | None:
+    def look(self, most: int, until: float) -> list[LedgerRow]:
+        """Judge files whose time has come: up to `most`, stopping at the monotonic time `until`."""
+        now = time.monotonic()
+        while self._waiting and self._waiting[0][0] <= now:
+            _, name, turn = heapq.heappop(self._waiting)
+            candidate = self._current(name, turn)
+            if candidate is not None:
+                heapq.heappush(self._ready, (candidate.acquired_at, name, turn))
+        rows: list[LedgerRow] = []
+        while self._ready and len(rows) < most:
+            _, name, turn = heapq.heappop(self._ready)
+            candidate = self._current(name, turn)
+            row = self._judge(name, candidate) if candidate is not None else None
+            if row is not None:
+                rows.append(row)
+            if time.monotonic() >= until:
+                break
+        return rows
+
+    def conclude(self) -> list[LedgerRow]:
+        """Give up the files that stand still unreadable; the rows say why. They are judged again when they change."""
+        return [
+            row
+            for name, candidate in list(self._files.items())
+            if candidate.not_ready is not None and (row := self._give_up(name, candidate, candidate.not_ready))
+        ]
+
+    def _named(self, path: Path, status: os.stat_result) -> tuple[str, datetime]:
+        try:
+            parsed = self._admission.layout.parse(path.relative_to(self._admission.root).as_posix())
+        except LayoutMismatch:
+            return "", _modified(status)
+        return parsed.key.flask, parsed.acquired_at or _modified(status)
+
+    def _schedule(self, name: str, candidate: _Candidate, when: float) -> None:
+        candidate.turn += 1
+        heapq.heappush(self._waiting, (when, name, candidate.turn))
+
+    def _current(self, name: str, turn: int) -> _Candidate | None:
+        candidate = self._files.get(name)
+        return candidate if candidate is not None and candidate.turn == turn else None
+
+    def _judge(self, name: str, candidate: _Candidate) -> LedgerRow | None:
         try:
             status = candidate.path.lstat()
-        except OSError:
-            self._files.pop(str(candidate.path), None)  # renamed or deleted before it was complete
+            if (candidate.size, candidate.mtime_ns) != (status.st_size, status.st_mtime_ns):
+                raise FileChanged(name)
+            row = self._admission.admit(candidate.path, status)
+        except FileChanged:
+            self._restart(name, candidate, None)
             return None
-        if (candidate.size, candidate.mtime_ns) != (status.st_size, status.st_mtime_ns):
-            self._restart(candidate, status, now)
-            return None
-        try:
-            row = self._admitted(candidate)
-        except FrameNotReady as error:
-            if now - candidate.first_seen < self._admission.deadline_s:
-                candidate.next_look = now + candidate.retry_s
-                candidate.retry_s = min(candidate.retry_s * 2.0, RETRY_MOST_S)
-                return None
-            row = self._quarantined(candidate, error)
         except FileNotFoundError:
-            row = None
+            self._drop(name, candidate)  # renamed or deleted; a rename announces the new name
+            return None
+        except FrameNotReady as error:
+            return self._wait_or_give_up(name, candidate, error)
         except CellvigilError as error:
-            row = self._quarantined(candidate, error)
+            row = self._admission.quarantine(candidate.path, status, error)
         except OSError as error:
-            row = self._quarantined(candidate, FrameRejected(f"cannot be read: {error}", reason="unreadable"))
-        self._files.pop(str(candidate.path), None)
+            message = f"{candidate.path.name} cannot be read ({error.strerror}); check the disk and the connection"
+            return self._wait_or_give_up(name, candidate, FrameNotReady(message, reason="unreadable"))
+        self._drop(name, candidate)
         return row
 
-    def _restart(self, candidate: Candidate, status: os.stat_result, now: float) -> None:
+    def _wait_or_give_up(self, name: str, candidate: _Candidate, error: FrameNotReady) -> LedgerRow | None:
+        now = time.monotonic()
+        if now - candidate.still_since >= self._patience.deadline_s:
+            return self._give_up(name, candidate, error)
+        if candidate.not_ready is None:
+            self._open[candidate.flask] -= 1
+        candidate.not_ready = error
+        self._schedule(name, candidate, now + candidate.retry_s)
+        candidate.retry_s = min(candidate.retry_s * 2.0, RETRY_MOST_S)
+        return None
+
+    def _give_up(self, name: str, candidate: _Candidate, error: FrameNotReady) -> LedgerRow | None:
+        self._drop(name, candidate)
+        try:
+            status = candidate.path.lstat()
+        except FileNotFoundError:
+            return None
+        rejected = FrameRejected(str(error), reason=error.reason)
+        return self._admission.quarantine(candidate.path, status, rejected)
+
+    def _restart(self, name: str, candidate: _Candidate, status: os.stat_result | None) -> None:
+        """Begin again with a file that changed."""
+        if status is None:
+            try:
+                status = candidate.path.lstat()
+            except FileNotFoundError:
+                self._drop(name, candidate)
+                return
+        if candidate.not_ready is not None:
+            self._open[candidate.flask] += 1
+        candidate.not_ready, candidate.retry_s = None, RETRY_FIRST_S
         candidate.size, candidate.mtime_ns = status.st_size, status.st_mtime_ns
-        candidate.still_since = candidate.first_seen = now
-        candidate.next_look = now + self._admission.settle_s
+        candidate.still_since = time.monotonic()
+        self._schedule(name, candidate, candidate.still_since + self._patience.settle_s)
 
-    def _admitted(self, candidate: Candidate) -> LedgerRow:
-        admission = self._admission
-        path = candidate.path
-        source = source_of(path, admission.root)
-        if path.suffix.lower() in FOREIGN:
-            message = f"{path.name}: this format is not read; export TIFF or PNG, one file per time point"
-            raise FrameRejected(message, reason="unsupported_format")
-        parsed = admission.layout.parse(source)
-        found = inspect_frame(path, root=admission.root, pixel_size_um=admission.pixel_size_um, limits=admission.limits)
-        frame_id = frame_id_of(path)
-        arrived = FrameArrived(
-            frame_id=frame_id,
-            key=parsed.key,
-            pixels=BlobRef(store="watch", path=source, sha256=frame_id),
-            shape_px=found.shape_px,
-            dtype=found.dtype,
-            pixel_size_um=found.pixel_size_um,
-            acquired_at=parsed.acquired_at or datetime.fromtimestamp(candidate.mtime_ns / 1e9, UTC),
-            arrived_at=self._now(),
-            sample=admission.samples.get(parsed.key.flask, Sample()),
-        )
-        return LedgerRow(source, candidate.size, candidate.mtime_ns, frame_id, "arrived", "", "", arrived)
-
-    def _quarantined(self, candidate: Candidate, error: CellvigilError) -> LedgerRow:
-        source = source_of(candidate.path, self._admission.root)
-        frame_id = _identity(candidate.path)
-        return LedgerRow(
-            source, candidate.size, candidate.mtime_ns, frame_id, "quarantined", error.reason, str(error), None
-        )
+    def _drop(self, name: str, candidate: _Candidate) -> None:
+        del self._files[name]
+        if candidate.not_ready is None:
+            self._open[candidate.flask] -= 1
 
 
-def source_of(path: Path, root: Path) -> str:
-    """Return a path relative to the root with forward slashes; bytes that are no text are written as escapes."""
-    relative = path.relative_to(root).as_posix()
-    return relative.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def _identity(path: Path) -> str:
-    """Return the content's sha256 where there is content that may be read; links are not followed."""
-    if path.is_symlink() or not path.is_file():
-        return ""
-    try:
-        return frame_id_of(path)
-    except OSError:
-        return ""
+def _modified(status: os.stat_result) -> datetime:
+    return datetime.fromtimestamp(status.st_mtime, UTC)

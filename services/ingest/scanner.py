@@ -1,35 +1,39 @@
 """Which files in the watched folder could be frames."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from monitor.frames.reader import SUFFIXES
 
 FOREIGN = {".jpg", ".jpeg", ".bmp", ".gif", ".nd2", ".czi", ".lif", ".vsi", ".oif", ".ims", ".stk"}
 """Images that are not read; they are told apart from files that are not images at all, which are left alone."""
-TEMPORARY = (".part", ".tmp", ".partial", ".crdownload", ".filepart")
+TEMPORARY = (".part", ".tmp", ".partial", ".crdownload", ".filepart", "~")
 DEPTH_MOST = 16
 
 
-def scan(root: Path, folder: Path, skip: Path) -> Iterator[os.DirEntry[str]]:
+def scan(
+    root: Path, folder: Path, skip: Path, unreadable: Callable[[str, OSError], None] = lambda folder, error: None
+) -> Iterator[os.DirEntry[str]]:
     """Yield entries below `folder` that may be frames: images of known suffix, and links, which are refused later.
 
-    Linked folders are not entered; hidden and temporary names, other files and the folder `skip` are passed over.
+    Lazy, folder by folder in the order of their names, so that a caller can stop in between. Linked folders are not
+    entered; hidden and temporary names, other files, the folder `skip` and what lies deeper than `DEPTH_MOST` below
+    `root` are passed over. A folder that disappears meanwhile is passed over; one that cannot be read is told to
+    `unreadable`.
     """
-    depth = len(folder.relative_to(root).parts)
-    try:
-        with os.scandir(folder) as entries:
-            listed = sorted(entries, key=lambda entry: entry.name)
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
-        return
-    for entry in listed:
-        if entry.is_dir(follow_symlinks=False):
-            inner = Path(entry.path)
-            if not entry.name.startswith(".") and inner != skip and depth < DEPTH_MOST:
-                yield from scan(root, inner, skip)
-        elif is_candidate(entry.name) or (entry.is_symlink() and entry.is_dir()):
-            yield entry
+    passed_over = str(skip)
+    pending = [(str(folder), len(folder.relative_to(root).parts))]
+    while pending:
+        place, depth = pending.pop()
+        inner = []
+        for entry in _listed(place, unreadable):
+            if entry.is_dir(follow_symlinks=False):
+                if not entry.name.startswith(".") and entry.path != passed_over and depth < DEPTH_MOST:
+                    inner.append((entry.path, depth + 1))
+            elif is_candidate(entry.name) or (entry.is_symlink() and entry.is_dir()):
+                yield entry
+        pending.extend(reversed(inner))
 
 
 def is_candidate(name: str) -> bool:
@@ -43,3 +47,14 @@ def is_candidate(name: str) -> bool:
         return False
     suffix = os.path.splitext(lower)[1]  # noqa: PTH122 (runs once per file of every scan; a Path costs ten times as much)
     return suffix in SUFFIXES or suffix in FOREIGN
+
+
+def _listed(place: str, unreadable: Callable[[str, OSError], None]) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(place) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        unreadable(place, error)
+        return []

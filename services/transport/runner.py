@@ -35,6 +35,10 @@ RETRY_PAUSES_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 60.0, 60.0, 60.0, 60.0, 
 """Pauses before an input whose outcome was `Retry` is tried again; after the last it is a dead letter."""
 MOST_RETRIES = 64
 """With this many inputs waiting for another try nothing new is read: the fault is not in the inputs."""
+OUTSIDE_FAILURES = 3
+"""When this many inputs ask for another try and none gets through, the fault lies outside and nobody is given up."""
+PROBE_S = 60.0
+"""Then something new is tried this often, however much waits: it may be that only the first ones are at fault."""
 ENGINE_FAILURES = 3
 """After the engine failed on this many inputs in a row, each alone, the fault is in the engine."""
 
@@ -43,7 +47,9 @@ ENGINE_FAILURES = 3
 class _Work:
     delivery: Delivery
     message: Message
-    retries: int = 0
+    tries: int = 0
+    strikes: int = 0
+    seen: int = -1  # how many inputs had got through when this one was last tried
     due: float = 0.0
     struck: bool = False
 
@@ -94,6 +100,10 @@ class Runner:
         self._ahead: list[_Work] = []
         self._retries: list[_Work] = []
         self._failed_alone: set[str] = set()
+        self._stuck: set[str] = set()  # what asked for another try since something last got through
+        self._through = 0
+        self._drains = False
+        self._next_probe = 0.0
         self._next_claim = 0.0
         self._done = 0
 
@@ -102,7 +112,7 @@ class Runner:
 
         On stop the batch in hand is finished and everything else given back as it was.
         """
-        self._stop = stop
+        self._stop, self._drains = stop, drain
         self._persist = self._backoff(stop)
         self._persist(lambda: self._bus.subscribe(self._streams, self._group, self._consumer))
         with self._heartbeat:
@@ -137,9 +147,10 @@ class Runner:
         if due:
             self._retries = [work for work in self._retries if work not in due]
             return due
-        if len(self._retries) >= MOST_RETRIES:
+        if len(self._retries) >= MOST_RETRIES and now < self._next_probe:
             self._stop.wait(block_s)
             return []
+        self._next_probe = now + PROBE_S
         found: list[Delivery] = []
         if now >= self._next_claim:
             self._next_claim = now + self._settings.beat_s
@@ -216,21 +227,41 @@ class Runner:
             if not error.retryable or len(self._failed_alone) >= ENGINE_FAILURES:
                 raise error
             return Retry(error)
-        self._log.error("stage_raised", key=work.delivery.key, exc_info=error)
+        # once with its traceback; an outage would fill the log with them
+        self._log.error("stage_raised", key=work.delivery.key, error=repr(error), exc_info=not work.tries and error)
         return Retry(CellvigilError(f"{type(error).__name__}: {error}", reason="stage_error"))
 
     def _settle(self, work: _Work, outcome: Outcome) -> None:
         if isinstance(outcome, Retry):
-            if work.retries < len(RETRY_PAUSES_S):
-                work.due = time.monotonic() + RETRY_PAUSES_S[work.retries]
-                work.retries += 1
-                self._retries.append(work)
+            if self._try_again(work, outcome.error):
                 return
             outcome = Reject(outcome.error)
+        else:
+            self._stuck.clear()
+            self._through += 1
         outputs = outcome.outputs if isinstance(outcome, Done) else [self._given_up(work, outcome.error)]
         if self._persist(lambda: self._bus.settle(work.delivery, outputs)):
             self._done += 1
         self._moved()
+
+    def _try_again(self, work: _Work, error: CellvigilError) -> bool:
+        """Put an input aside for another try; False when it had all of its own.
+
+        A try does not count against it while nothing gets through: a share that is away, a full disk. A drain counts
+        every try, so that it ends.
+        """
+        self._stuck.add(work.delivery.entry_id)
+        outside = not self._drains and len(self._stuck) >= OUTSIDE_FAILURES and work.seen == self._through
+        work.seen = self._through
+        work.strikes += not outside
+        if work.strikes > len(RETRY_PAUSES_S):
+            return False
+        if outside and work.tries % len(RETRY_PAUSES_S) == 0:
+            self._log.warning("nothing_gets_through", inputs=len(self._stuck), error=str(error))
+        work.due = time.monotonic() + RETRY_PAUSES_S[min(work.tries, len(RETRY_PAUSES_S) - 1)]
+        work.tries += 1
+        self._retries.append(work)
+        return True
 
     def _given_up(self, work: _Work, error: CellvigilError) -> Publication:
         self._log.warning("given_up", key=work.delivery.key, reason=error.reason, error=str(error))

@@ -1,0 +1,74 @@
+"""From the ledger into the queue: every frame once, again after the queue was lost, oldest first."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from monitor.messages import FlaskSilent, FrameArrived
+from services.ledger import Ledger
+from services.transport.bus import Bus
+from services.transport.stage import Publication
+from services.transport.streams import FRAMES, partition_of, segmented
+
+BATCH = 200
+READERS = "segmenter"
+"""The group that works the frames off."""
+
+
+class Feed:
+    """Publishes what the ledger holds and the queue does not.
+
+    The ledger is written first: a frame is `arrived` there before it is published and `queued` after, so that a crash
+    in between publishes it again, which its key turns into nothing.
+
+    Parameters
+    ----------
+    settled
+        Gives the frame_ids that have a result, for filling a new queue with the rest.
+    """
+
+    def __init__(self, bus: Bus, ledger: Ledger, settled: Callable[[], set[str]], log: Any) -> None:  # noqa: ANN401 (structlog's loggers have no common type)
+        self._bus = bus
+        self._ledger = ledger
+        self._settled = settled
+        self._log = log
+
+    def follow(self) -> None:
+        """See whether the queue is another one than before, and bring it what it lacks. Raises `BackPressure`.
+
+        The new life of the queue is marked before the first frame goes into it: a queue that is lost again half-way is
+        then seen to be new again.
+        """
+        if self._bus.epoch() is None:
+            forgotten = self._ledger.mark_unqueued(self._settled())
+            self._bus.begin_epoch()
+            self._log.info("queue_is_new", frames_queued_again=forgotten)
+        while waiting := self._ledger.unqueued(BATCH):
+            self.publish(waiting)
+
+    def repeat(self) -> None:
+        """Publish again what has no result, when the queue says that nobody has anything to do. Raises `BackPressure`.
+
+        Entries that a queue forgot without being wiped, as after a power cut, come back; for any other the key says
+        that it was published.
+        """
+        if self._bus.waiting(FRAMES, READERS) == 0:
+            part: list[FrameArrived] = []
+            for frame in self._ledger.unfinished(self._settled()):
+                part.append(frame)
+                if len(part) == BATCH:
+                    self.publish(part)
+                    part = []
+            if part:
+                self.publish(part)
+
+    def publish(self, frames: Sequence[FrameArrived]) -> None:
+        """Queue frames and note it in the ledger. Raises `BackPressure`."""
+        self._bus.publish([Publication(FRAMES, f"frame:{frame.frame_id}", frame) for frame in frames])
+        self._ledger.mark_queued(frame.frame_id for frame in frames)
+
+    def tell(self, silent: FlaskSilent, partitions: int) -> None:
+        """Queue a silence for the flask's predictor, once. Raises `BackPressure`."""
+        flask = hashlib.sha256(silent.flask.encode()).hexdigest()[:16]
+        stream = segmented(partition_of(silent.flask, partitions))
+        self._bus.publish([Publication(stream, f"silent:{flask}:{silent.last_frame_id}", silent)])
