@@ -1,6 +1,6 @@
 """The README's picture, from the files of a demo that was kept.
 
-    cellvigil demo --keep demo && python benchmarks/picture.py --demo demo --out benchmarks/results/0.1.0/demo.png
+    cellvigil demo --folder demo && python benchmarks/picture.py --demo demo --out benchmarks/results/0.1.0/demo.png
 
 One column per flask: what the segmenter found on an early and a late frame, and below it the potency that was
 published frame by frame with its interval, the true value of the simulation, and when the alarm was raised.
@@ -24,6 +24,7 @@ GAP_PX = 8
 PLOT_PX = 190
 HEAD_PX = 26
 LEFT_PX = 44
+RIGHT_PX = 12
 MOST_POTENCY = 140.0
 INK, FAINT, BAND, TRUTH, ALARM = (30, 30, 30), (205, 205, 205), (196, 214, 236), (150, 150, 150), (200, 30, 30)
 POINT = (40, 90, 160)
@@ -56,7 +57,10 @@ def _view(estimate: PotencyEstimated, demo: Path, record: SqliteRecord) -> Image
     drawn = render_overlay(frame.pixels, labels.get(fact.cells), labels.get(fact.nuclei))[:VIEW_PX, :VIEW_PX].copy()
     bar = round(SCALE_BAR_UM / frame.pixel_size_um)
     drawn[VIEW_PX - 12 : VIEW_PX - 8, VIEW_PX - 10 - bar : VIEW_PX - 10] = 255
-    return Image.fromarray(drawn)
+    view = Image.fromarray(drawn)
+    place = (VIEW_PX - 10 - bar // 2, VIEW_PX - 14)
+    ImageDraw.Draw(view).text(place, f"{SCALE_BAR_UM / 1000.0:.1f} mm", "white", ImageFont.load_default(12), "md")
+    return view
 
 
 def _plot(
@@ -67,7 +71,7 @@ def _plot(
     small = ImageFont.load_default(12)
 
     def at(hour: float, potency: float) -> tuple[float, float]:
-        x = LEFT_PX + hour / spec.n_time_points * (VIEW_PX - LEFT_PX - 4)
+        x = LEFT_PX + hour / spec.n_time_points * (VIEW_PX - LEFT_PX - RIGHT_PX)
         return x, (PLOT_PX - 34) * (1.0 - np.clip(potency, 0.0, MOST_POTENCY) / MOST_POTENCY) + 6
 
     for level in (0, 50, 100):
@@ -75,7 +79,8 @@ def _plot(
         draw.text((4, at(0, level)[1] - 8), f"{level} %", fill=INK, font=small)
     for hour in range(0, spec.n_time_points + 1, 12):
         draw.text((at(hour, 0)[0] - 6, at(0, 0)[1] + 4), f"{hour}", fill=INK, font=small)
-    draw.text((VIEW_PX - 40, at(0, 0)[1] + 16), "hours", fill=INK, font=small)
+    caption = "hours; simulated truth in grey"
+    draw.text((VIEW_PX - RIGHT_PX, at(0, 0)[1] + 16), caption, INK, ImageFont.load_default(12), "ra")
     shown = [
         ((e.acquired_at - culture.acquired_at(0)).total_seconds() / spec.interval_s, e.estimate)
         for e in found
@@ -101,9 +106,9 @@ def _plot(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--demo", type=Path, required=True, help="folder that `cellvigil demo --keep` filled")
+    parser.add_argument("--demo", type=Path, required=True, help="folder that `cellvigil demo --folder` filled")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seed", type=int, default=1, help="the seed that the demo was played with")
+    parser.add_argument("--seed", type=int, default=7, help="the seed that the demo was played with")
     args = parser.parse_args()
     with SqliteRecord(args.demo / "state" / "record.sqlite3", readonly=True) as record:
         columns = [column(spec, args.demo, record) for spec in demo_fleet(args.seed)]

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from scipy import ndimage
 
+from monitor.frames.frame import Frame
 from monitor.frames.normalize import background, noise_sigma
 from monitor.messages import FrameQuality
 
@@ -18,20 +19,21 @@ COARSE_UM = (2.8, 5.6)
 class QualitySettings(BaseModel):
     """Limits beyond which a frame is kept out of potency.
 
-    min_focus: absolute, for frames in which hardly any fine detail is left; a loss of focus against the flask's own
-    earlier frames is found sooner, by the optics channel; max_doubt: share of the cell area that the network leaves
-    undecided; max_saturated: share of pixels at the camera's limits.
+    min_focus: absolute, for frames whose fine detail is gone: sharp phase contrast has 0.6 to 1.2, and 0.22 to 0.24
+    after a Gaussian of 2.6 um; a loss of focus against the flask's own earlier frames is found sooner, by the optics
+    channel; max_doubt: share of the cell area that the network leaves undecided; max_saturated: share of pixels at the
+    camera's limits.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    min_focus: Annotated[float, Field(ge=0.0)] = 0.05
+    min_focus: Annotated[float, Field(ge=0.0)] = 0.3
     max_doubt: Annotated[float, Field(gt=0.0, le=1.0)] = 0.45
     max_saturated: Annotated[float, Field(gt=0.0, le=1.0)] = 0.2
 
 
 def assess(
-    pixels: NDArray[np.generic],
+    frame: Frame,
     normalized: NDArray[np.float32],
     probability: NDArray[np.float32],
     cells: NDArray[np.int32],
@@ -42,19 +44,19 @@ def assess(
 
     Parameters
     ----------
-    pixels
-        (Y, X) camera counts on the frame's own grid, for saturation.
+    frame
+        Camera counts on the frame's own grid, for saturation and light.
     normalized, probability, cells
         (Y', X') at the network's scale `pixel_size_um`: normalised pixels, cell probability, cell labels.
     """
     focus = focus_of(normalized, cells, pixel_size_um)
     doubt = doubt_of(probability)
-    saturated = saturated_fraction(pixels)
+    saturated = saturated_fraction(frame.pixels)
     confluency = float((cells > 0).mean())
     reason = _reason(focus, doubt, saturated, int(cells.max(initial=0)), settings)
     return FrameQuality(
         focus=focus,
-        illumination=unevenness(pixels, pixel_size_um),
+        illumination=unevenness(frame.pixels, frame.pixel_size_um),
         saturated_fraction=saturated,
         confluency=confluency,
         doubt=doubt,
@@ -106,12 +108,13 @@ def unevenness(pixels: NDArray[np.generic], pixel_size_um: float) -> float:
 def _reason(focus: float, doubt: float, saturated: float, n_cells: int, settings: QualitySettings) -> str | None:
     if saturated > settings.max_saturated:
         return "saturated"
+    # before doubt: what is out of focus is doubtful too, and focus is what somebody can mend
+    if n_cells > 0 and focus < settings.min_focus:
+        return "out_of_focus"
     if doubt > settings.max_doubt:
         return "not_understood"
     if n_cells == 0:
         return "empty"
-    if focus < settings.min_focus:
-        return "out_of_focus"
     return None
 
 

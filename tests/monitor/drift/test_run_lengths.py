@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from monitor.culture.settings import CultureSettings
 from monitor.drift.base import Detector, Sides
 from monitor.drift.cusum import LowerCusum, TwoSidedCusum
 from monitor.drift.ewma import Ewma
@@ -63,6 +64,12 @@ def simulated(detector: Detector, shift: float, runs: int) -> tuple[float, float
 )  # fmt: skip
 def test_chain_of_lower_cusum(h: float, fall: float, published: float) -> None:
     assert lower_cusum_chain(0.5, h, fall) == pytest.approx(published, rel=0.005)
+
+
+def test_defaults_keep_the_false_alarm_interval_that_they_state() -> None:
+    settings = CultureSettings()
+    chain = [lower_cusum_chain(settings.cusum_reference_k, settings.cusum_limit_h, fall) for fall in (0.0, 2.0)]
+    assert chain == pytest.approx([16133.0, 4.8], rel=0.005)
 
 
 @pytest.mark.parametrize(("h", "shift", "published"), [(4.0, 0.0, 167.68), (5.0, 0.0, 465.44), (5.0, 1.0, 10.38)])
