@@ -21,7 +21,7 @@ from services.transport.file_blobs import FileLabels
 
 VIEW_PX = 300
 GAP_PX = 8
-PLOT_PX = 190
+PLOT_PX = 194
 HEAD_PX = 26
 LEFT_PX = 44
 RIGHT_PX = 12
@@ -72,7 +72,7 @@ def _plot(
 
     def at(hour: float, potency: float) -> tuple[float, float]:
         x = LEFT_PX + hour / spec.n_time_points * (VIEW_PX - LEFT_PX - RIGHT_PX)
-        return x, (PLOT_PX - 34) * (1.0 - np.clip(potency, 0.0, MOST_POTENCY) / MOST_POTENCY) + 6
+        return x, (PLOT_PX - 38) * (1.0 - np.clip(potency, 0.0, MOST_POTENCY) / MOST_POTENCY) + 6
 
     for level in (0, 50, 100):
         draw.line([at(0, level), at(spec.n_time_points, level)], fill=FAINT)
@@ -80,7 +80,7 @@ def _plot(
     for hour in range(0, spec.n_time_points + 1, 12):
         draw.text((at(hour, 0)[0] - 6, at(0, 0)[1] + 4), f"{hour}", fill=INK, font=small)
     caption = "hours; simulated truth in grey"
-    draw.text((VIEW_PX - RIGHT_PX, at(0, 0)[1] + 16), caption, INK, ImageFont.load_default(12), "ra")
+    draw.text((VIEW_PX - RIGHT_PX, at(0, 0)[1] + 14), caption, INK, ImageFont.load_default(12), "ra")
     shown = [
         ((e.acquired_at - culture.acquired_at(0)).total_seconds() / spec.interval_s, e.estimate)
         for e in found
