@@ -103,6 +103,7 @@ class Ingester:
             pixel_size_um=watch.pixel_size_um,
             limits=ReadLimits(max_bytes=watch.max_frame_bytes),
             now=clock.now,
+            channel=watch.channel,
         )
         self._candidates = Candidates(admission, Patience(settle_s, watch.deadline_s))
         self._quarantine = Quarantine(self._root, ledger.quarantined())

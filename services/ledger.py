@@ -23,6 +23,7 @@ Series = tuple[str, str]
 VERSION = 1
 TIME_POINTS_TO_LEARN = 4
 TIME_POINTS_KEPT = 16
+MTIME_MOST_NS = 2**63 - 1
 
 SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS files (
@@ -262,6 +263,11 @@ class Ledger:
         self._connection.execute("COMMIT")
 
     def _add(self, connection: sqlite3.Connection, row: LedgerRow, seen_at: datetime) -> LedgerRow:
+        # file systems hold times beyond 2262, which SQLite's whole numbers do not
+        bounded = replace(row, mtime_ns=max(-MTIME_MOST_NS, min(row.mtime_ns, MTIME_MOST_NS)))
+        return replace(self._put(connection, bounded, seen_at), mtime_ns=row.mtime_ns)
+
+    def _put(self, connection: sqlite3.Connection, row: LedgerRow, seen_at: datetime) -> LedgerRow:
         there = connection.execute(
             "SELECT state, frame_id FROM files WHERE source = ? AND size = ? AND mtime_ns = ?",
             (row.source, row.size, row.mtime_ns),

@@ -34,8 +34,10 @@ def replay_folder(
     Raises
     ------
     SettingsError
-        The folder holds no image that the pattern fits.
+        The folder holds no image that the pattern fits, or the rate is none.
     """
+    if not rate > 0.0:
+        raise SettingsError(f"--rate {rate} is no rate; say how many frames a second, such as 5", reason="rate")
     files = sorted((p for p in folder.glob(pattern) if p.suffix.lower() in SUFFIXES and p.is_file()), key=natural)
     if not files:
         raise SettingsError(f"{folder} holds no TIFF or PNG that fits {pattern!r}", reason="no_frames")
@@ -68,7 +70,7 @@ def natural(path: Path) -> list[tuple[int, int | str]]:
     ['t2.tif', 't10.tif']
     """
     pieces = re.split(r"(\d+)", path.as_posix())
-    return [(0, int(piece)) if piece.isdigit() else (1, piece) for piece in pieces]
+    return [(0, int(piece)) if piece.isdecimal() else (1, piece) for piece in pieces]
 
 
 def _names(files: Sequence[Path], folder: Path, flask: str | None, position: str, interval_s: float) -> Iterator[str]:

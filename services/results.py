@@ -43,14 +43,16 @@ class Account:
 
 
 def result_rows(ledger: Ledger, record: Record) -> Iterator[ResultRow]:
-    """Yield one row per frame in the order of the ledger; second copies of a frame are not frames."""
+    """Yield one row per frame and file in quarantine, in the order of the ledger; second copies are neither."""
     estimates = {estimate.frame_id: estimate for estimate in record.estimates()}
     failures = {failure.frame_id: failure for failure in record.failures()}
     for row in ledger.rows():
-        if row.state in ("duplicate", "vanished") and row.frame_id not in estimates:
+        if row.state in ("duplicate", "vanished"):
             continue
-        if row.state != "duplicate":
-            yield _result(row, estimates.get(row.frame_id), failures.get(row.frame_id))
+        # a file in quarantine may hold the content of a frame that lies elsewhere under a better name
+        became_frame = row.state != "quarantined"
+        estimate, failure = estimates.get(row.frame_id), failures.get(row.frame_id)
+        yield _result(row, estimate if became_frame else None, failure if became_frame else None)
 
 
 def account(ledger: Ledger, record: Record) -> Account:

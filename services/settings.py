@@ -32,6 +32,8 @@ class WatchSettings(Section):
     """Where frames appear and when one counts as complete.
 
     layout: name of a preset or a path pattern with named groups (`cellvigil layout check` shows what it finds);
+    channel: the one that is segmented, as the layout finds it in the name; None takes all, which is right only where
+    every image is phase contrast;
     settle_s: size and mtime must hold still this long (network_settle_s on network file systems);
     deadline_s: a file that is not readable after this long goes to quarantine;
     rescan_s: how often the folder is compared with the ledger, whatever the events said;
@@ -41,6 +43,7 @@ class WatchSettings(Section):
 
     folder: Path = Path("frames")
     layout: str = "flask-position-time"
+    channel: str | None = None
     samples: Path | None = None
     pixel_size_um: Annotated[float, Field(gt=0.0)] | None = None
     settle_s: Seconds = 2.0

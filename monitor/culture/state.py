@@ -79,8 +79,9 @@ class FlaskState:
         drifts = []
         if alarms and verdict.detection is not None:
             drifts.append(self._drift(row, Channel.OPTICS, "shewhart-focus", verdict.detection))
-        # what is out of focus cannot be read either: optics names the cause, segmentation stays quiet
-        unread = row.quality.reason == "not_understood" and not verdict.bad and not optics.active
+        # what is out of focus cannot be read either: optics names the cause, segmentation is judged neither way
+        unseen = (verdict.bad or optics.active) and not row.quality.passes
+        unread = None if unseen else row.quality.reason == "not_understood"
         cause = f"the network cannot read the images: doubt {row.quality.doubt:.2f}"
         alarms += self._delayed(Channel.SEGMENTATION, unread, row, cause)
         return drifts, alarms, not (verdict.bad or unread or optics.active or segmentation.active)

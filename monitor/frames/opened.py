@@ -39,10 +39,11 @@ def opened_below(root: Path, path: Path) -> Iterator[IO[bytes]]:
         descriptor = _open_at(parts[-1], _FILE, folder, path)
     finally:
         os.close(folder)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        message = f"{path.name} is a device, pipe or folder; only regular files are read"
+        raise FrameRejected(message, reason="not_an_image")
     with os.fdopen(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            message = f"{path.name} is a device, pipe or folder; only regular files are read"
-            raise FrameRejected(message, reason="not_an_image")
         yield stream
 
 

@@ -98,7 +98,7 @@ def _field(sidecar: Path, root: Path) -> float | None:
         return None
     size = found["pixel_size_um"]
     if isinstance(size, bool) or not isinstance(size, int | float) or not 0.0 < size < 1e6:
-        message = f'{sidecar.name} gives the pixel size {size!r}; write micrometres: {{"pixel_size_um": 0.87}}'
+        message = f'{sidecar.name} gives the pixel size {size!r:.100}; write micrometres: {{"pixel_size_um": 0.87}}'
         raise FrameRejected(message, reason="bad_pixel_size")
     return float(size)
 
@@ -110,6 +110,6 @@ def _micro_manager(text: str) -> float | None:
         return None
     for name in ("PixelSizeUm", "PixelSize_um"):
         size = found.get(name) if isinstance(found, dict) else None
-        if isinstance(size, int | float) and not isinstance(size, bool) and size > 0:
+        if isinstance(size, int | float) and not isinstance(size, bool) and 0.0 < size < 1e6:
             return float(size)
     return None

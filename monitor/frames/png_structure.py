@@ -47,8 +47,11 @@ def read_png_header(stream: IO[bytes], name: str) -> PngHeader:
         body = stream.read(length) if kind in (b"IHDR", b"pHYs") and length <= 64 else b""
         offset += 12 + length
         if offset > size:
+            pixels += kind == b"IDAT"
             break
-        if kind == b"IHDR" and head is None:
+        if kind == b"IHDR":
+            if head is not None:
+                break  # decoders believe the last one
             head = body
         elif kind == b"pHYs":
             scale = _scale(body)

@@ -36,6 +36,8 @@ METADATA_MOST_BYTES = 64 * 1024 * 1024
 """What a file may be larger than its limit of pixels."""
 HALF_ZERO_FRACTION = 8
 """One row in so many, counted from the bottom, that is exactly zero says that writing has not come there yet."""
+OVERLAP_MOST = 4
+"""Strips and tiles may be so many times the file: some writers store equal ones once."""
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _BROKEN = (
     ValueError, OSError, LookupError, TypeError, RuntimeError, EOFError, SyntaxError, ArithmeticError, MemoryError,
@@ -170,6 +172,9 @@ def _examine_tiff(stream: IO[bytes], path: Path, root: Path, limits: ReadLimits)
     size = stream.seek(0, 2)
     dtype = check_plane(plane, path.name)
     _check_size(plane.shape_px, plane.bits // 8, path, limits)
+    if plane.segment_px * plane.bits // 8 > limits.max_bytes:
+        message = f"{path.name} declares tiles of {plane.segment_px} pixels; {limits.max_bytes} bytes are the most"
+        raise FrameRejected(f"{message}: export it with smaller tiles or none", reason="too_large")
     preallocated = _check_segments(plane, size, path)
     facts = read_ome(plane.description, path.name) if looks_like_xml(plane.description) else OmeFacts()
     source = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
@@ -179,7 +184,7 @@ def _examine_tiff(stream: IO[bytes], path: Path, root: Path, limits: ReadLimits)
             raise FrameRejected(f"{message}. Export it again as a file of its own", reason="outside_root")
     own_size = pixel_size.plausible(facts.size_um, path.name)
     own_size = own_size or pixel_size.plausible(pixel_size.from_tiff(plane), path.name)
-    acquired_at = facts.acquired_at or _moment(plane.date_time)
+    acquired_at = _in_utc(facts.acquired_at or _moment(plane.date_time))
     header = _header(plane.shape_px, dtype, own_size, acquired_at, path, root)
     return _Found(header, lambda opened: _decode_tiff(opened, index, plane, path), preallocated)
 
@@ -231,6 +236,9 @@ def _check_segments(plane: TiffPlane, size: int, path: Path) -> bool:
         raise FrameNotReady(f"{path.name} has a header and no pixels yet; copy it again", reason="header_only")
     if (counts < 0).any() or (offsets < 0).any() or (offsets > size - counts).any():
         raise FrameNotReady(f"{path.name} ends before its pixels do; copy it again", reason="truncated")
+    if int(counts.sum()) > OVERLAP_MOST * size:
+        message = f"{path.name} is damaged: its strips or tiles lie on top of each other; copy it again"
+        raise FrameNotReady(message, reason="truncated")
     plain = plane.compression == 1
     short = plain and int(counts.sum()) < math.prod(plane.shape_px) * plane.bits // 8
     if counts.size < plane.segments_expected or short:
@@ -270,7 +278,11 @@ def _decoded(found: _Found, stream: IO[bytes], path: Path) -> NDArray[np.generic
 def _decode_tiff(stream: IO[bytes], index: int, plane: TiffPlane, path: Path) -> NDArray[np.generic]:
     # a page by its number reads this file and no other, whatever its metadata says of a series
     with tifffile.TiffFile(cast("Any", stream), name=path.name) as tiff:
-        pixels: NDArray[np.generic] = tiff.pages[index].asarray(maxworkers=1)
+        page = tiff.pages[index]
+        if (page.imagelength, page.imagewidth, page.compression) != (*plane.shape_px, plane.compression):
+            message = "two readers of this file disagree about what it declares"
+            raise ValueError(message)
+        pixels: NDArray[np.generic] = page.asarray(maxworkers=1)
     return np.invert(pixels) if plane.photometric == 0 else pixels
 
 
@@ -305,3 +317,11 @@ def _moment(text: str) -> datetime | None:
     except ValueError:
         return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _in_utc(moment: datetime | None) -> datetime | None:
+    """Return a time in UTC, None for one at the ends of the calendar that has none there."""
+    try:
+        return moment.astimezone(UTC) if moment else None
+    except OverflowError:
+        return None

@@ -16,8 +16,12 @@ DTYPES: dict[tuple[int, int], Literal["uint8", "uint16", "float32"]] = {
     (3, 64): "float32",
 }
 """(sample format, bits) of a TIFF to what a frame is read as."""
-COMPRESSIONS = frozenset((1, 5, 7, 8, 32773, 32946, 34712, 34925, 50000, 50002))
-"""None, LZW, JPEG, deflate (both numbers), PackBits, JPEG 2000, LZMA, Zstandard, JPEG XL; other decoders stay shut."""
+COMPRESSIONS = frozenset((1, 5, 8, 32773, 32946, 34925, 50000))
+"""None, LZW, deflate (both numbers), PackBits, LZMA, Zstandard: their decoders stop at the declared size.
+
+Other decoders stay shut. Those of JPEG, JPEG 2000 and JPEG XL make pictures of the size that stands in the compressed
+part itself, whatever the TIFF declares: a few hundred bytes become gigabytes.
+"""
 _IMAGEJ_PLANES = re.compile(r"^images=(\d{1,9})$", re.MULTILINE)
 
 
@@ -73,6 +77,6 @@ def _declared(plane: TiffPlane) -> int:
         try:
             shape = json.loads(plane.description[:10_000])["shape"]
             return int(math.prod(int(side) for side in shape) // math.prod(plane.shape_px) // plane.samples)
-        except (ValueError, TypeError, KeyError, OverflowError):
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return 1
     return 1

@@ -20,6 +20,8 @@ PLANES_MOST = 64
 TAGS_MOST = 4096
 SEGMENTS_MOST = 1_000_000
 TEXT_MOST_BYTES = 32 * 1024 * 1024
+READ_MOST_BYTES = 3 * TEXT_MOST_BYTES
+"""What is read of one file in all: directories may share their values, so that the file's size bounds nothing."""
 
 _TYPES = {1: "B", 2: "s", 3: "H", 4: "L", 5: "LL", 6: "b", 8: "h", 9: "l", 11: "f", 12: "d", 13: "L", 16: "Q", 17: "q"}
 _SIZES = {code: struct.calcsize("=" + form) for code, form in _TYPES.items()}
@@ -46,6 +48,8 @@ class TiffPlane:
         int64, where each strip or tile lies in the file; a count of 0 was never written.
     segments_expected
         Number of strips or tiles that shape and segment size call for.
+    segment_px
+        Number of pixels that one of them is decoded to; a tile may be larger than the image.
     resolution
         (x, y) in pixels per unit, None where absent; `resolution_unit` 1 none, 2 inch, 3 centimetre.
     description, date_time, micro_manager
@@ -63,6 +67,7 @@ class TiffPlane:
     offsets: NDArray[np.int64]
     byte_counts: NDArray[np.int64]
     segments_expected: int
+    segment_px: int
     resolution: tuple[float, float] | None
     resolution_unit: int
     description: str
@@ -99,6 +104,7 @@ class _Reader:
 
     def __init__(self, stream: IO[bytes], name: str) -> None:
         self._stream = stream
+        self._left = READ_MOST_BYTES
         self.name = name
         self.size = os.fstat(stream.fileno()).st_size
         head = self.bytes_at(0, min(16, self.size))
@@ -117,6 +123,9 @@ class _Reader:
     def bytes_at(self, offset: int, count: int) -> bytes:
         if offset < 0 or count < 0 or offset + count > self.size:
             raise self.broken(f"it ends at byte {self.size} and byte {offset + count} is needed")
+        self._left -= count
+        if self._left < 0:
+            raise self.broken(f"its directories hold more than {READ_MOST_BYTES} bytes")
         self._stream.seek(offset)
         found = self._stream.read(count)
         if len(found) != count:
@@ -196,7 +205,8 @@ class _Tags:
 def _plane(tags: _Tags) -> TiffPlane:
     rows, columns = tags.number(257, 0), tags.number(256, 0)
     samples = tags.number(277, 1)
-    offsets, byte_counts, expected = _segments(tags, rows, columns, samples)
+    offsets, byte_counts = _segments(tags, rows, columns, samples)
+    expected, segment_px = _grid(tags, rows, columns, samples)
     x_resolution, y_resolution = tags.ratio(282), tags.ratio(283)
     return TiffPlane(
         shape_px=(rows, columns),
@@ -210,6 +220,7 @@ def _plane(tags: _Tags) -> TiffPlane:
         offsets=offsets,
         byte_counts=byte_counts,
         segments_expected=expected,
+        segment_px=segment_px,
         resolution=(x_resolution, y_resolution) if x_resolution and y_resolution else None,
         resolution_unit=tags.number(296, 2),
         description=tags.text(270),
@@ -218,25 +229,29 @@ def _plane(tags: _Tags) -> TiffPlane:
     )
 
 
-def _segments(tags: _Tags, rows: int, columns: int, samples: int) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
-    """Return offsets and byte counts of strips or tiles, and how many there should be."""
-    if rows < 1 or columns < 1 or samples < 1:
-        raise tags.reader.broken(f"an image of {rows} x {columns} pixels with {samples} samples")
-    planar = samples if tags.number(284, 1) == 2 else 1
+def _grid(tags: _Tags, rows: int, columns: int, samples: int) -> tuple[int, int]:
+    """Return how many strips or tiles there should be, and the number of pixels of one."""
+    planes = samples if tags.number(284, 1) == 2 else 1
     width, length = tags.number(322, 0), tags.number(323, 0)
     if width > 0 and length > 0:
-        offsets, counts = tags.numbers(324), tags.numbers(325)
-        expected = -(-rows // length) * -(-columns // width)
-    else:
-        offsets, counts = tags.numbers(273), tags.numbers(279)
-        strip_rows = min(max(tags.number(278, rows), 1), rows)
-        expected = -(-rows // strip_rows)
+        return -(-rows // length) * -(-columns // width) * planes, width * length * max(tags.number(32998, 1), 1)
+    strip_rows = min(max(tags.number(278, rows), 1), rows)
+    return -(-rows // strip_rows) * planes, strip_rows * columns
+
+
+def _segments(tags: _Tags, rows: int, columns: int, samples: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return offsets and byte counts of strips or tiles."""
+    if rows < 1 or columns < 1 or samples < 1:
+        raise tags.reader.broken(f"an image of {rows} x {columns} pixels with {samples} samples")
+    tiled = tags.number(322, 0) > 0 and tags.number(323, 0) > 0
+    offsets, counts = tags.numbers(324 if tiled else 273), tags.numbers(325 if tiled else 279)
     if offsets is None:
         raise tags.reader.broken("an image without pixels")
     if counts is None:
         if offsets.size != 1 or tags.number(259, 1) != 1:
             raise tags.reader.broken("an image that does not say how long its pixels are")
-        counts = np.array([rows * columns * samples * tags.number(258, 1) // 8], dtype=np.int64)
+        declared = rows * columns * samples * tags.number(258, 1) // 8
+        counts = np.array([min(declared, np.iinfo(np.int64).max)], dtype=np.int64)
     if offsets.size != counts.size:
         raise tags.reader.broken("offsets and lengths of its pixels do not agree")
-    return offsets, counts, expected * planar
+    return offsets, counts

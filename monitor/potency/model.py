@@ -145,7 +145,7 @@ def verify_bundle(folder: Path) -> str:
     if not manifest.is_file():
         message = f"{folder} is not a potency model (no {MANIFEST}); correct `predictor.model` or train one"
         raise ModelRefused(message, reason="no_model")
-    digests = json.loads(manifest.read_text(encoding="utf-8"))
+    digests = _digests(manifest)
     present = {file.name for file in folder.iterdir() if file.name != MANIFEST}
     for name in sorted(present | set(digests)):
         file = folder / name
@@ -153,6 +153,17 @@ def verify_bundle(folder: Path) -> str:
             message = f"{file} is not the file that the model was released with; restore the whole folder"
             raise ModelRefused(message, reason="digest")
     return _sha256(manifest)
+
+
+def _digests(manifest: Path) -> dict[str, str]:
+    try:
+        digests = json.loads(manifest.read_text(encoding="utf-8"))
+    except ValueError:
+        digests = None
+    if not isinstance(digests, dict):
+        message = f"{manifest} is not the file that the model was released with; restore the whole folder"
+        raise ModelRefused(message, reason="digest")
+    return digests
 
 
 def check_golden_rows(folder: Path) -> bool:

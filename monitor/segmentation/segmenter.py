@@ -118,7 +118,7 @@ class Segmenter:
         scale = self._card.pixel_size_um
         found = instances_of(maps, PLANES, self._card.decode, scale)
         probability = 1.0 / (1.0 + np.exp(-np.clip(maps[Map.CELL], -20.0, 20.0)))
-        quality = assess(frame.pixels, ready, probability, found.cells, scale, self._quality)
+        quality = assess(frame, ready, probability, found.cells, scale, self._quality)
         cells = restore_labels(found.cells, frame.shape)
         nuclei = restore_labels(found.nuclei, frame.shape)
         return Segmentation(_compact(cells), _compact(nuclei), quality, frame.pixel_size_um)

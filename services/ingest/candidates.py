@@ -5,11 +5,11 @@ import os
 import time
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from monitor.errors import CellvigilError, FrameNotReady, FrameRejected, LayoutMismatch
-from services.ingest.admission import Admission, FileChanged, source_of
+from services.ingest.admission import Admission, FileChanged, modified, source_of
 from services.ledger import LedgerRow
 
 __all__ = ["Candidates", "Patience", "source_of"]
@@ -123,8 +123,8 @@ class Candidates:
         try:
             parsed = self._admission.layout.parse(path.relative_to(self._admission.root).as_posix())
         except LayoutMismatch:
-            return "", _modified(status)
-        return parsed.key.flask, parsed.acquired_at or _modified(status)
+            return "", modified(status)
+        return parsed.key.flask, parsed.acquired_at or modified(status)
 
     def _schedule(self, name: str, candidate: _Candidate, when: float) -> None:
         candidate.turn += 1
@@ -151,7 +151,8 @@ class Candidates:
         except CellvigilError as error:
             row = self._admission.quarantine(candidate.path, status, error)
         except OSError as error:
-            message = f"{candidate.path.name} cannot be read ({error.strerror}); check the disk and the connection"
+            source = source_of(candidate.path, self._admission.root)
+            message = f"{source} cannot be read ({error.strerror}); check the disk and the connection"
             return self._wait_or_give_up(name, candidate, FrameNotReady(message, reason="unreadable"))
         self._drop(name, candidate)
         return row
@@ -171,8 +172,8 @@ class Candidates:
         self._drop(name, candidate)
         try:
             status = candidate.path.lstat()
-        except FileNotFoundError:
-            return None
+        except OSError:
+            return None  # gone, or its share is away: a scan finds it when it is back
         rejected = FrameRejected(str(error), reason=error.reason)
         return self._admission.quarantine(candidate.path, status, rejected)
 
@@ -181,7 +182,7 @@ class Candidates:
         if status is None:
             try:
                 status = candidate.path.lstat()
-            except FileNotFoundError:
+            except OSError:
                 self._drop(name, candidate)
                 return
         if candidate.not_ready is not None:
@@ -195,7 +196,3 @@ class Candidates:
         del self._files[name]
         if candidate.not_ready is None:
             self._open[candidate.flask] -= 1
-
-
-def _modified(status: os.stat_result) -> datetime:
-    return datetime.fromtimestamp(status.st_mtime, UTC)

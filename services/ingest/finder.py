@@ -9,7 +9,7 @@ from typing import Any
 from services.ingest.admission import source_of
 from services.ingest.candidates import Candidates
 from services.ingest.quarantine import Quarantine
-from services.ingest.scanner import is_candidate, scan
+from services.ingest.scanner import is_candidate, is_folder, scan
 from services.ingest.watcher import SIDECAR, Watcher
 from services.ledger import LedgerRow
 from services.settings import WatchSettings
@@ -104,7 +104,7 @@ class Finder:
         now = time.monotonic()
         for name in paths:
             path = Path(name)
-            if path.is_dir() and not path.is_symlink():
+            if is_folder(path):
                 self._walk_now(path)
                 self._follow_ups[path] = now + FOLLOW_UP_S
             elif path.suffix == SIDECAR:

@@ -25,6 +25,7 @@ class Quarantine:
     def __init__(self, root: Path, reasons: Mapping[str, str]) -> None:
         self._root = root
         self._reasons = dict(reasons)
+        self._tried: dict[str, tuple[tuple[str, int, int], ...]] = {}
 
     def __len__(self) -> int:
         return len(self._reasons)
@@ -33,6 +34,7 @@ class Quarantine:
         """Take a decided file into account; True when it is quarantined and was not so for this reason before."""
         if row.state != "quarantined":
             self._reasons.pop(row.source, None)
+            self._tried.pop(row.source, None)
             return False
         before = self._reasons.get(row.source)
         self._reasons[row.source] = row.reason
@@ -43,22 +45,33 @@ class Quarantine:
         gone = [source for source in self._reasons if self._is_gone(source)]
         for source in gone:
             del self._reasons[source]
+            self._tried.pop(source, None)
         return gone
 
     def curable(self, sidecar: Path | None = None) -> Iterator[Path]:
-        """Yield files that a sidecar may have mended: those that this one concerns, or all that have one."""
+        """Yield files that a sidecar may have mended: those that this one concerns, or all whose sidecars changed."""
         for source, reason in self._reasons.items():
             path = self._root / source
-            if reason in CURABLE and (self._has_sidecar(path) if sidecar is None else _concerns(sidecar, path)):
+            if reason in CURABLE and (self._is_untried(source) if sidecar is None else _concerns(sidecar, path)):
                 yield path
 
     def _is_gone(self, source: str) -> bool:
         path = self._root / source
         return not os.path.lexists(path) and "\\" not in source and self._root.is_dir()
 
-    def _has_sidecar(self, path: Path) -> bool:
+    def _is_untried(self, source: str) -> bool:
+        """Whether the sidecars of a file are others than when this was asked before; none at first."""
+        path = self._root / source
         folders = [folder for folder in path.parents if folder.is_relative_to(self._root)]
-        return path.with_suffix(".json").exists() or any((folder / FOLDER_SIDECAR).exists() for folder in folders)
+        found = []
+        for sidecar in (path.with_suffix(".json"), *(folder / FOLDER_SIDECAR for folder in folders)):
+            try:
+                status = sidecar.stat()
+            except OSError:
+                continue
+            found.append((str(sidecar), status.st_size, status.st_mtime_ns))
+        before, self._tried[source] = self._tried.get(source, ()), tuple(found)
+        return self._tried[source] != before
 
 
 def _concerns(sidecar: Path, path: Path) -> bool:

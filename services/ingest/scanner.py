@@ -1,6 +1,7 @@
 """Which files in the watched folder could be frames."""
 
 import os
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -28,10 +29,10 @@ def scan(
         place, depth = pending.pop()
         inner = []
         for entry in _listed(place, unreadable):
-            if entry.is_dir(follow_symlinks=False):
+            if _is_folder(entry, follow_symlinks=False):
                 if not entry.name.startswith(".") and entry.path != passed_over and depth < DEPTH_MOST:
                     inner.append((entry.path, depth + 1))
-            elif is_candidate(entry.name) or (entry.is_symlink() and entry.is_dir()):
+            elif is_candidate(entry.name) or (entry.is_symlink() and _is_folder(entry, follow_symlinks=True)):
                 yield entry
         pending.extend(reversed(inner))
 
@@ -47,6 +48,21 @@ def is_candidate(name: str) -> bool:
         return False
     suffix = os.path.splitext(lower)[1]  # noqa: PTH122 (runs once per file of every scan; a Path costs ten times as much)
     return suffix in SUFFIXES or suffix in FOREIGN
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a path is a folder and no link to one; False where this user may not look."""
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def _is_folder(entry: os.DirEntry[str], *, follow_symlinks: bool) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=follow_symlinks)
+    except OSError:
+        return False  # a link to itself, or to where this user may not look
 
 
 def _listed(place: str, unreadable: Callable[[str, OSError], None]) -> list[os.DirEntry[str]]:

@@ -60,6 +60,8 @@ class SilenceWatch:
         """Return the flasks that are silent and of which that was not told since their newest frame."""
         found = []
         for flask, (arrived_at, frame_id, acquired_at) in self._newest.items():
+            # what arrived last was not always taken last
+            acquired_at = max((moments[-1] for moments in self._moments[flask].values()), default=acquired_at)
             interval_s = self.interval_s(flask)
             if interval_s is None or self._told.get(flask) == frame_id:
                 continue

@@ -1,0 +1,253 @@
+"""The history of one flask: what raises an alarm, what clears it, what holds it back, and that order does not count."""
+
+import random
+from collections.abc import Sequence
+
+import pytest
+from cases.culture_rows import INTERVAL, alarms_of, frame_row, silence_row, told
+from cases.sample_messages import NOON
+
+from monitor.culture.rows import CultureRow, FrameRow, SilenceRow, fold_order
+from monitor.culture.settings import CultureSettings
+from monitor.culture.state import FlaskState, Step, fold
+from monitor.messages import AlarmState, Channel
+
+SETTINGS = CultureSettings(
+    baseline_frames=8, window_frames=6, baseline_sd=10.0, cusum_reference_k=0.5, cusum_limit_h=7.838
+)
+
+
+def healthy(first: int, last: int, potency: float = 100.0) -> list[CultureRow]:
+    return [frame_row(number, potency) for number in range(first, last)]
+
+
+def history(rows: Sequence[CultureRow], settings: CultureSettings = SETTINGS) -> list[tuple[CultureRow, Step]]:
+    return fold("A1", rows, settings)
+
+
+def blurred(first: int, last: int, potency: float = 100.0, focus: float = 0.3) -> list[CultureRow]:
+    return [frame_row(number, potency, focus=focus) for number in range(first, last)]
+
+
+def unread(first: int, last: int) -> list[CultureRow]:
+    return [frame_row(number, reason="not_understood") for number in range(first, last)]
+
+
+def trouble() -> list[CultureRow]:
+    """A history with everything in it: a blur, a silence, unreadable frames, a fall."""
+    return [
+        *healthy(0, 12), *blurred(12, 16, 40.0), *healthy(16, 24), silence_row(23, 28.5), *healthy(30, 34),
+        *unread(34, 38), *healthy(38, 46), *healthy(46, 60, 60.0),
+    ]  # fmt: skip
+
+
+def test_a_healthy_flask_raises_nothing() -> None:
+    found = history(healthy(0, 60))
+    assert alarms_of(found) == []
+    assert not any(step.drifts for _, step in found)
+    assert [step.rolling.n_frames for _, step in found[:8]] == [1, 2, 3, 4, 5, 6, 6, 6]
+    assert all(step.rolling.potency == 100.0 for _, step in found)
+
+
+def test_a_fall_is_found_when_the_sum_passes_its_limit_and_dated_to_its_first_frame() -> None:
+    # three deviations below: each frame adds 2.5 to the sum, the fourth passes 7.838
+    found = history([*healthy(0, 20), *healthy(20, 40, 70.0)])
+    (alarm,) = alarms_of(found)
+    assert (alarm.channel, alarm.state, alarm.priority) == (Channel.POTENCY, AlarmState.RAISED, "high")
+    assert alarm.at == NOON + 23 * INTERVAL
+    assert alarm.estimated_onset_at == NOON + 20 * INTERVAL
+    (drift,) = [drift for _, step in found for drift in step.drifts]
+    assert (drift.channel, drift.detector, drift.frame_id) == (Channel.POTENCY, "cusum-lower", alarm.frame_id)
+    assert drift.statistic == pytest.approx(10.0)
+    assert drift.limit == SETTINGS.cusum_limit_h
+    assert drift.provisional
+
+
+def test_a_long_baseline_is_not_provisional() -> None:
+    found = history([*healthy(0, 40), *healthy(40, 50, 60.0)], SETTINGS.model_copy(update={"baseline_frames": 32}))
+    (drift,) = [drift for _, step in found for drift in step.drifts]
+    assert not drift.provisional
+
+
+def test_a_potency_alarm_never_clears_by_itself() -> None:
+    found = history([*healthy(0, 20), *healthy(20, 30, 60.0), *healthy(30, 90)])
+    assert [(channel, state) for channel, state, _ in told(found)] == [("potency", "raised")]
+
+
+def test_a_rise_is_no_alarm() -> None:
+    assert alarms_of(history([*healthy(0, 20), *healthy(20, 60, 125.0)])) == []
+
+
+def test_a_flask_is_measured_against_itself() -> None:
+    assert alarms_of(history(healthy(0, 60, 45.0))) == []
+    assert told(history([*healthy(0, 20, 45.0), *healthy(20, 30, 15.0)]))[0][:2] == ("potency", "raised")
+
+
+def test_a_single_low_frame_is_no_alarm() -> None:
+    assert alarms_of(history([*healthy(0, 20), frame_row(20, 40.0), *healthy(21, 60)])) == []
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_any_order_and_any_number_of_deliveries_give_one_history(seed: int) -> None:
+    rows = trouble()
+    expected = history(rows)
+    assert len(alarms_of(expected)) == 7
+    mixed = [*rows, *random.Random(seed).sample(rows, 20)]
+    random.Random(seed).shuffle(mixed)
+    assert history(mixed) == expected
+
+
+def test_a_fold_is_its_steps() -> None:
+    state = FlaskState("A1", SETTINGS)
+    assert [(row, state.step(row)) for row in sorted(trouble(), key=fold_order)] == history(trouble())
+
+
+def test_a_row_that_came_late_takes_its_place() -> None:
+    rows = [*healthy(0, 20), *healthy(20, 24, 70.0)]
+    without = history([row for row in rows if row.row_id != frame_row(21).row_id])
+    assert alarms_of(without) == []
+    assert history([*rows[:21], *rows[22:], rows[21]]) == history(rows)
+    assert len(alarms_of(history(rows))) == 1
+
+
+def test_rows_of_one_moment_are_ordered_by_their_ids() -> None:
+    rows: list[CultureRow] = [frame_row(number) for number in range(5)]
+    same = [row.model_copy(update={"acquired_at": NOON}) for row in rows if isinstance(row, FrameRow)]
+    assert [row.row_id for row, _ in history(same)] == sorted(row.row_id for row in rows)
+
+
+def test_every_event_has_an_id_of_its_own_and_other_flasks_have_others() -> None:
+    ids = [alarm.event_id for alarm in alarms_of(history(trouble()))]
+    assert len(set(ids)) == len(ids)
+    other = [alarm.event_id for alarm in alarms_of(fold("B1", trouble(), SETTINGS))]
+    assert not set(ids) & set(other)
+
+
+def test_frames_that_cannot_be_assessed_hold_the_rolling_estimate() -> None:
+    found = history([*healthy(0, 10, 90.0), *(frame_row(number, None) for number in range(10, 30))])
+    assert found[-1][1].rolling == found[9][1].rolling
+    assert alarms_of(found) == []
+
+
+def test_a_lost_focus_raises_optics_and_never_reads_as_lost_potency() -> None:
+    found = history([*healthy(0, 20), *blurred(20, 40, 20.0)])
+    (alarm,) = alarms_of(found)
+    assert (alarm.channel, alarm.state) == (Channel.OPTICS, AlarmState.RAISED)
+    assert alarm.at == NOON + 21 * INTERVAL
+    assert alarm.estimated_onset_at == NOON + 20 * INTERVAL
+    assert "30 %" in alarm.cause
+    assert found[-1][1].rolling == found[19][1].rolling
+    (drift,) = [drift for _, step in found for drift in step.drifts]
+    assert (drift.channel, drift.detector) == (Channel.OPTICS, "shewhart-focus")
+
+
+def test_one_blurred_frame_is_no_alarm_and_is_kept_out_of_the_estimate() -> None:
+    found = history([*healthy(0, 20), *blurred(20, 21, 20.0), *healthy(21, 30)])
+    assert alarms_of(found) == []
+    assert found[20][1].rolling == found[19][1].rolling
+
+
+def test_an_optics_alarm_clears_after_four_good_frames_and_potency_goes_on_then() -> None:
+    found = history([*healthy(0, 20), *blurred(20, 23), *healthy(23, 40, 90.0)])
+    assert told(found) == [("optics", "raised", 21.0), ("optics", "cleared", 26.0)]
+    rolling = [step.rolling.n_frames for _, step in found]
+    assert rolling[19] == rolling[25] == SETTINGS.window_frames
+    potencies = [step.rolling.potency for _, step in found]
+    assert potencies[19:26] == [100.0] * 7
+    assert potencies[-1] == 90.0
+
+
+def test_a_focus_that_comes_half_way_back_does_not_flutter() -> None:
+    half = [row for number in range(22, 60) for row in blurred(number, number + 1, focus=(0.78, 0.84)[number % 2])]
+    assert told(history([*healthy(0, 20), *blurred(20, 22), *half])) == [("optics", "raised", 21.0)]
+    # the same frames raise nothing where nothing is wrong
+    assert told(history([*healthy(0, 22), *half])) == []
+
+
+def test_good_frames_must_come_in_a_row_to_clear() -> None:
+    wavering = [frame_row(number, focus=0.3 if number % 4 == 0 else 1.0) for number in range(24, 60)]
+    assert told(history([*healthy(0, 22), *blurred(22, 24), *wavering])) == [("optics", "raised", 23.0)]
+
+
+def test_frames_that_cannot_be_judged_neither_raise_nor_clear() -> None:
+    dark = [frame_row(number, None, focus=0.0) for number in range(22, 40)]
+    assert told(history([*healthy(0, 20), *blurred(20, 22), *dark])) == [("optics", "raised", 21.0)]
+    assert told(history([*healthy(0, 22), *dark])) == []
+
+
+@pytest.mark.parametrize("raise_after", [1, 3])
+def test_delays_are_settings(raise_after: int) -> None:
+    settings = SETTINGS.model_copy(update={"raise_after_frames": raise_after, "clear_after_frames": 2})
+    found = history([*healthy(0, 20), *blurred(20, 24), *healthy(24, 40)], settings)
+    assert told(found) == [("optics", "raised", 19.0 + raise_after), ("optics", "cleared", 25.0)]
+
+
+def test_frames_that_the_network_cannot_read_raise_segmentation_and_clear_again() -> None:
+    found = history([*healthy(0, 20), *unread(20, 24), *healthy(24, 40)])
+    assert told(found) == [("segmentation", "raised", 21.0), ("segmentation", "cleared", 27.0)]
+
+
+def test_what_is_blurred_and_unreadable_is_the_optics_fault_alone() -> None:
+    both = [frame_row(number, reason="not_understood", focus=0.2) for number in range(20, 40)]
+    assert told(history([*healthy(0, 20), *both])) == [("optics", "raised", 21.0)]
+
+
+def test_optics_in_trouble_do_not_clear_a_segmentation_alarm() -> None:
+    both = [frame_row(number, reason="not_understood", focus=0.2) for number in range(24, 40)]
+    found = history([*healthy(0, 20), *unread(20, 24), *both])
+    assert told(found) == [("segmentation", "raised", 21.0), ("optics", "raised", 25.0)]
+
+
+@pytest.mark.parametrize("reason", ["saturated", "out_of_focus"])
+def test_frames_that_optics_spoiled_say_nothing_of_the_network(reason: str) -> None:
+    spoiled = [frame_row(number, reason=reason) for number in range(22, 40)]
+    found = history([*healthy(0, 20), *unread(20, 22), *spoiled])
+    assert told(found) == [("segmentation", "raised", 21.0), ("optics", "raised", 23.0)]
+
+
+def test_a_fall_during_a_segmentation_alarm_waits_for_its_end() -> None:
+    low = [frame_row(number, 50.0) for number in range(22, 40)]
+    found = history([*healthy(0, 20), *unread(20, 22), *low])
+    channels = [(channel, state) for channel, state, _ in told(found)]
+    assert channels == [("segmentation", "raised"), ("segmentation", "cleared"), ("potency", "raised")]
+    assert alarms_of(found)[-1].estimated_onset_at >= alarms_of(found)[1].at
+
+
+def test_a_silence_raises_arrival_until_a_frame_comes() -> None:
+    found = history([*healthy(0, 20), silence_row(19, 23.5), *healthy(30, 33)])
+    assert told(found) == [("arrival", "raised", 23.5), ("arrival", "cleared", 30.0)]
+    raised = alarms_of(found)[0]
+    assert raised.estimated_onset_at == NOON + 19 * INTERVAL
+    assert "68 min" in raised.cause
+    assert "15 min apart" in raised.cause
+
+
+def test_a_silence_leaves_the_rolling_estimate_alone() -> None:
+    found = history([*healthy(0, 20), silence_row(19, 23.5)])
+    assert found[-1][1].rolling == found[-2][1].rolling
+
+
+def test_a_silence_whose_frames_came_after_all_is_raised_and_cleared_at_once() -> None:
+    found = history([*healthy(0, 20), silence_row(19, 23.5), *healthy(20, 23)])
+    assert told(found) == [("arrival", "raised", 23.5), ("arrival", "cleared", 23.5)]
+    raised, cleared = alarms_of(found)
+    assert raised.alarm_id == cleared.alarm_id
+    assert "came after all" in cleared.cause
+
+
+def test_a_silence_without_any_frame_before_it_is_told() -> None:
+    assert told(history([silence_row(0, 5.0)])) == [("arrival", "raised", 5.0)]
+
+
+def test_the_same_silence_is_one_row() -> None:
+    assert silence_row(19, 23.5).row_id == silence_row(19, 24.0).row_id
+    assert silence_row(19, 23.5).row_id != silence_row(20, 23.5).row_id
+    assert silence_row(19, 23.5).row_id != silence_row(19, 23.5, flask="B1").row_id
+
+
+def test_rows_say_when_and_where() -> None:
+    frame, silence = frame_row(3), silence_row(3, 7.0)
+    assert (frame.row_id, frame.at, frame.flask) == (frame.frame_id, frame.acquired_at, "A1")
+    assert isinstance(silence, SilenceRow)
+    assert (silence.at, silence.flask) == (NOON + 7 * INTERVAL, "A1")
+    assert sorted([silence, frame], key=fold_order) == [frame, silence]
