@@ -278,7 +278,7 @@ def _decoded(found: _Found, stream: IO[bytes], path: Path) -> NDArray[np.generic
 def _decode_tiff(stream: IO[bytes], index: int, plane: TiffPlane, path: Path) -> NDArray[np.generic]:
     # a page by its number reads this file and no other, whatever its metadata says of a series
     with tifffile.TiffFile(cast("Any", stream), name=path.name) as tiff:
-        page = tiff.pages[index]
+        page = cast("Any", tiff.pages[index])
         if (page.imagelength, page.imagewidth, page.compression) != (*plane.shape_px, plane.compression):
             message = "two readers of this file disagree about what it declares"
             raise ValueError(message)

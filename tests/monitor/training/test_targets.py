@@ -42,6 +42,17 @@ def test_distance_runs_within_the_cell_and_not_across_a_gap() -> None:
     assert found[0, 5] == pytest.approx(1.0 - (ROOT2 + 4.0) / (ROOT2 + 5.0), abs=1e-6)
 
 
+def test_a_triangle_peaks_inside_and_not_on_its_longest_side() -> None:
+    # the middle between the two farthest corners lies on the side between them
+    rows, columns = np.mgrid[0:61, 0:81]
+    triangle = (rows >= np.abs(columns - 40) * 1.73).astype(np.int32)
+    found = centre_map(triangle)
+    row, column = np.unravel_index(np.argmax(found), found.shape)
+    outside = ndimage.distance_transform_edt(np.pad(triangle, 1))[1:-1, 1:-1]
+    assert abs(column - 40) <= 1
+    assert outside[row, column] >= 12
+
+
 def test_touching_cells_have_a_peak_each() -> None:
     found = centre_map(labels_of("1111122222"))
     assert found[0].tolist() == pytest.approx([0.0, 0.5, 1.0, 0.5, 0.0] * 2)
@@ -103,6 +114,17 @@ def test_the_boundary_is_the_inner_edge_one_pixel_wider() -> None:
     assert edge[1, 5] and edge[2, 5] and edge[3, 5]
     assert not edge[0, 5]
     assert not edge[4:7, 4:7].any()
+
+
+def test_a_triangle_peaks_inside_and_not_on_its_longest_side() -> None:
+    # the middle between the two farthest corners lies on the side between them
+    rows, columns = np.mgrid[0:61, 0:81]
+    triangle = (rows >= np.abs(columns - 40) * 1.73).astype(np.int32)
+    found = centre_map(triangle)
+    row, column = np.unravel_index(np.argmax(found), found.shape)
+    outside = ndimage.distance_transform_edt(np.pad(triangle, 1))[1:-1, 1:-1]
+    assert abs(column - 40) <= 1
+    assert outside[row, column] >= 12
 
 
 def test_touching_cells_have_a_boundary_between_them() -> None:
