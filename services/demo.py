@@ -72,7 +72,7 @@ def show_demo(json_file: Path | None, folder: Path | None, seed: int) -> int:
         stop = threading.Event()
         install_signals(stop)
         played = _simulate(fleet, place / "staged", console)
-        settings = _settings(place)
+        settings = demo_settings(place)
         report = _play_and_run(fleet, played, settings, stop, table=json_file is None)
         summary = _summary(fleet, len(played), report, settings, time.monotonic() - started)
         if json_file is not None:
@@ -107,7 +107,8 @@ def _render(job: tuple[CultureSpec, str, Path]) -> list[tuple[int, Path, str]]:
     return frames
 
 
-def _settings(place: Path) -> Settings:
+def demo_settings(place: Path) -> Settings:
+    """Return the settings that the demo is played with in a folder."""
     watch = place / "frames"
     watch.mkdir(parents=True, exist_ok=True)
     speed = demo_fleet()[0].interval_s / TIME_POINT_S

@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from monitor.errors import SettingsError
+from services.demo import demo_settings
 from services.settings import Settings, load_settings
 
 ROOT = Path(__file__).parents[1]
@@ -68,3 +69,13 @@ def test_unknown_key_is_refused_with_its_name(tmp_path: Path):
 
     with pytest.raises(SettingsError, match=r"watch\.settel_s"):
         load_settings(path)
+
+
+def test_demo_file_is_what_the_demo_plays_with(tmp_path: Path):
+    played, defaults = leaves(demo_settings(tmp_path).model_dump()), leaves(Settings().model_dump())
+    differs = {key for key in played if played[key] != defaults[key]}
+    places = {"state", "watch.folder", "clock.speed", "clock.origin", "clock.started"}
+
+    assert {key: played[key] for key in differs - places} == leaves(
+        yaml.safe_load((ROOT / "configs/demo.yaml").read_text())
+    )
