@@ -116,17 +116,6 @@ def test_the_boundary_is_the_inner_edge_one_pixel_wider() -> None:
     assert not edge[4:7, 4:7].any()
 
 
-def test_a_triangle_peaks_inside_and_not_on_its_longest_side() -> None:
-    # the middle between the two farthest corners lies on the side between them
-    rows, columns = np.mgrid[0:61, 0:81]
-    triangle = (rows >= np.abs(columns - 40) * 1.73).astype(np.int32)
-    found = centre_map(triangle)
-    row, column = np.unravel_index(np.argmax(found), found.shape)
-    outside = ndimage.distance_transform_edt(np.pad(triangle, 1))[1:-1, 1:-1]
-    assert abs(column - 40) <= 1
-    assert outside[row, column] >= 12
-
-
 def test_touching_cells_have_a_boundary_between_them() -> None:
     edge = boundary_map(labels_of("11112222 11112222 11112222"))
     assert edge[:, 2:6].all()
