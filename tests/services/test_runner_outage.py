@@ -3,10 +3,11 @@
 import errno
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from cases.sample_messages import arrived
+from structlog.testing import capture_logs
 
 from monitor.errors import FrameNotReady
 from monitor.messages import FrameArrived, FrameFailed
@@ -74,9 +75,10 @@ class Bench:
 
 
 @pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
+def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     monkeypatch.setattr(runner_module, "RETRY_PAUSES_S", (0.01,) * TRIES)
-    return Bench()
+    with capture_logs():  # the default log draws a picture of every traceback, half a second each
+        yield Bench()
 
 
 def until(holds: Callable[[], bool]) -> None:
