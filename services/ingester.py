@@ -118,11 +118,16 @@ class Ingester:
         self._last_change = time.monotonic()
         self._announce_from = self._last_change + settle_s
         self._confirm: float | None = None
+        self._settled = settled
+        self._series_is_over = False
+        self._next_settled = 0.0
 
-    def run(self, stop: threading.Event, *, until_idle_s: float | None = None) -> None:
-        """Ingest until `stop` is set, or until nothing changed for `until_idle_s` seconds.
+    def run(self, stop: threading.Event, *, until_idle_s: float | None = None, until_settled: bool = False) -> None:
+        """Ingest until `stop` is set, or until a series is over: nothing changed for `until_idle_s` seconds.
 
-        At such an end, files that stand still unreadable go to quarantine before their deadline.
+        Files that stand still unreadable then go to quarantine before their deadline, and no flask is called silent any
+        more. With `until_settled` the ingester stays until every frame has its result, so that a queue that is lost
+        meanwhile is still mended.
         """
         backoff = Backoff(self._log, stop, waited=self._beat_if_heard)
         consumer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
@@ -135,7 +140,8 @@ class Ingester:
             while not stop.is_set():
                 if not backoff.persist(self.step):
                     stop.wait(LOOK_S)
-                if until_idle_s is not None and self.idle_s() >= until_idle_s:
+                self._series_is_over = until_idle_s is not None and self.idle_s() >= until_idle_s
+                if self._series_is_over and (not until_settled or self._all_settled()):
                     backoff.persist(lambda: self._decide(self._candidates.conclude()))
                     return
         finally:
@@ -208,10 +214,17 @@ class Ingester:
             self._finder.forget(gone)
         self._feed.repeat()
 
+    def _all_settled(self) -> bool:
+        """Whether every frame has its result; looked up once in a while, for it reads the whole record."""
+        if time.monotonic() < self._next_settled:
+            return False
+        self._next_settled = time.monotonic() + EPOCH_S
+        return next(self._ledger.unfinished(self._settled()), None) is None
+
     def _announce_silence(self) -> None:
         """Announce silent flasks, after one more scan: a frame may lie there that no event told of."""
         now = time.monotonic()
-        if now < max(self._next_silence, self._announce_from):
+        if self._series_is_over or now < max(self._next_silence, self._announce_from):
             return
         self._next_silence = now + SILENCE_S
         silent = [s for s in self._silence.silent(self._clock.now()) if not self._candidates.expects(s.flask)]

@@ -19,9 +19,13 @@ layout_app = typer.Typer(help="How the microscope names its files.", no_args_is_
 server_app = typer.Typer(help="The queue server of a state folder.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(layout_app, name="layout")
 app.add_typer(server_app, name="server")
+evaluate_app = typer.Typer(help="Scores on labelled data.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(evaluate_app, name="evaluate")
 
 Config = Annotated[Path | None, typer.Option("--config", help="YAML file with settings; see configs/default.yaml.")]
 State = Annotated[Path | None, typer.Option("--state", help="Folder that holds everything a run keeps. [state]")]
+Weights = Annotated[Path | None, typer.Option("--weights", help="Model card of other weights than the shipped ones.")]
+Tta = Annotated[bool, typer.Option("--tta", help="Average over eight mirrored and turned copies; eight times as long.")]
 Watch = Annotated[Path | None, typer.Option("--watch", help="Folder that the microscope writes to.")]
 PixelSize = Annotated[float | None, typer.Option("--pixel-size", help="Micrometres per pixel, where files lack it.")]
 
@@ -149,6 +153,47 @@ def doctor(
     from services.console import show_doctor
 
     raise typer.Exit(show_doctor(_settings(config, state, watch, None, None), as_json=json, quick=quick))
+
+
+@app.command()
+def segment(
+    images: Annotated[list[Path], typer.Argument(help="Grey TIFF or PNG files.")],
+    out: Annotated[Path, typer.Option(help="Folder for the label images.")],
+    pixel_size: PixelSize = None,
+    overlay: Annotated[bool, typer.Option("--overlay", help="Draw the outlines as PNG files too.")] = False,
+    tta: Tta = False,
+    weights: Weights = None,
+) -> None:
+    """Outline cells and nuclei on single images: <stem>_cells.tif and <stem>_nuclei.tif, 0 is background."""
+    from services.segmenting import segment_files
+
+    raise typer.Exit(segment_files(images, out, pixel_size_um=pixel_size, overlay=overlay, tta=tta, weights=weights))
+
+
+@evaluate_app.command("segmenter")
+def evaluate_segmenter_(
+    folder: Annotated[Path, typer.Argument(help="Images with label images beside them, or a COCO file.")],
+    pixel_size: PixelSize = None,
+    only: Annotated[str | None, typer.Option(help="Only images whose names hold one of these, comma between.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the scores here.")] = None,
+    sheet: Annotated[Path | None, typer.Option(help="Draw the four worst fields here, as PNG.")] = None,
+    tta: Tta = False,
+    weights: Weights = None,
+) -> None:
+    """Score the segmenter on labelled images: AP50, AP75, F1, counts, areas, nuclei; a row per field."""
+    from services.segmenting import evaluate_segmenter
+
+    parts = only.split(",") if only else [""]
+    code = evaluate_segmenter(
+        folder,
+        pixel_size_um=pixel_size,
+        weights=weights,
+        tta=tta,
+        only=lambda name: any(part in name for part in parts),
+        json_file=json,
+        sheet=sheet,
+    )
+    raise typer.Exit(code)
 
 
 @layout_app.command("check")

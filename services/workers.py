@@ -18,6 +18,8 @@ from services.transport.stage import Stage
 from services.transport.streams import FRAMES, segmented
 
 WORKERS = ("ingester", "segmenter", "predictor", "notifier")
+DRAINED_S = 2.0
+"""A draining ingester ends after so many seconds without news."""
 
 
 def run_worker(
@@ -38,7 +40,7 @@ def run_worker(
     replica
         Number of this process among those of its kind, from 0; predictors share the partitions by it.
     until_idle_s
-        For the ingester: end after this many seconds without news.
+        For the ingester: end after this many seconds without news, once every frame has its result.
     """
     if name not in WORKERS:
         raise SettingsError(f"there is no worker {name!r}; choose among {', '.join(WORKERS)}", reason="worker")
@@ -47,7 +49,8 @@ def run_worker(
     bus = RedisBus(ensure_server(settings.state, settings.server).url, settings.server.prefix)
     try:
         if name == "ingester":
-            return _run_ingester(settings, state, bus, stop, 2.0 if drain else until_idle_s)
+            ends_s = DRAINED_S if drain else until_idle_s
+            return _run_ingester(settings, state, bus, stop, ends_s, until_settled=not drain)
         if name == "notifier":
             from services.notifier import run_notifier
 
@@ -70,14 +73,20 @@ def make_clock(settings: ClockSettings) -> Clock:
 
 
 def _run_ingester(
-    settings: Settings, state: StateFolder, bus: RedisBus, stop: threading.Event, until_idle_s: float | None
+    settings: Settings,
+    state: StateFolder,
+    bus: RedisBus,
+    stop: threading.Event,
+    until_idle_s: float | None,
+    *,
+    until_settled: bool,
 ) -> int:
     from services.ingester import Ingester
     from services.ledger import Ledger
 
     with Ledger(state.ledger) as ledger, SqliteRecord(state.record) as record:
         ingester = Ingester(settings, bus, ledger, record.settled_ids, make_clock(settings.clock))
-        ingester.run(stop, until_idle_s=until_idle_s)
+        ingester.run(stop, until_idle_s=until_idle_s, until_settled=until_settled)
     return EXIT_OK
 
 

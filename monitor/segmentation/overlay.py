@@ -5,23 +5,38 @@ from numpy.typing import NDArray
 
 CELL_RGB = (255, 190, 0)
 NUCLEUS_RGB = (0, 190, 255)
+TRUE_RGB = (70, 220, 90)
 
 
 def render_overlay(
     pixels: NDArray[np.generic], cells: NDArray[np.int32], nuclei: NDArray[np.int32]
 ) -> NDArray[np.uint8]:
     """Return (Y, X, 3) uint8: the frame stretched between its 0.5 and 99.5 percentiles, cells amber, nuclei blue."""
-    grey = pixels.astype(np.float32)
-    low, high = np.percentile(grey, [0.5, 99.5])
-    stretched = np.clip((grey - low) / max(high - low, 1e-6), 0.0, 1.0) * 255.0
-    picture = np.repeat(stretched.astype(np.uint8)[:, :, None], 3, axis=2)
+    picture = _grey(pixels)
     picture[outline(cells)] = CELL_RGB
     picture[outline(nuclei)] = NUCLEUS_RGB
     return picture
 
 
+def render_comparison(
+    pixels: NDArray[np.generic], truth: NDArray[np.int32], found: NDArray[np.int32]
+) -> NDArray[np.uint8]:
+    """Return (Y, X, 3) uint8: the frame, true cells in green and on top of them the ones that were found in amber."""
+    picture = _grey(pixels)
+    picture[outline(truth)] = TRUE_RGB
+    picture[outline(found)] = CELL_RGB
+    return picture
+
+
+def _grey(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
+    grey = pixels.astype(np.float32)
+    low, high = np.percentile(grey, [0.5, 99.5])
+    stretched = np.clip((grey - low) / max(high - low, 1e-6), 0.0, 1.0) * 255.0
+    return np.repeat(stretched.astype(np.uint8)[:, :, None], 3, axis=2)
+
+
 def outline(labels: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Return (Y, X) bool: pixels of an instance that touch another value below or to the right."""
+    """Return (Y, X) bool: pixels that differ from the one below or to the right."""
     edge = np.zeros(labels.shape, bool)
     edge[:-1] |= labels[:-1] != labels[1:]
     edge[:, :-1] |= labels[:, :-1] != labels[:, 1:]

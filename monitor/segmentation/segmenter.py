@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.engine.averaged import EightfoldEngine
 from monitor.engine.base import SegmentationEngine
 from monitor.engine.eager import EagerEngine
 from monitor.errors import EngineFailure, FrameRejected
@@ -124,10 +125,14 @@ class Segmenter:
         return Segmentation(_compact(cells), _compact(nuclei), quality, frame.pixel_size_um)
 
 
-def load_segmenter(weights: Path | None = None, *, threads: int | None = None) -> Segmenter:
-    """Return a segmenter with the shipped weights, or those of another card, on the best engine there is."""
+def load_segmenter(weights: Path | None = None, *, threads: int | None = None, tta: bool = False) -> Segmenter:
+    """Return a segmenter with the shipped weights, or those of another card, on the best engine there is.
+
+    `tta` averages over mirrored and turned copies of each frame: steadier outlines for eight times the work.
+    """
     network, card = load_network(weights or SHIPPED)
-    return Segmenter(EagerEngine(network, threads=threads), card)
+    engine = EagerEngine(network, threads=threads)
+    return Segmenter(EightfoldEngine(engine) if tta else engine, card)
 
 
 def _compact(labels: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -149,11 +149,11 @@ def declares_20000_squared(path: Path) -> None:
 
 
 def compressed_20000_squared(path: Path) -> None:
-    """Write a whole and valid image of 400 MB in a few kilobytes: each strip is stored once and pointed to often."""
-    strip = zlib.compress(bytes(100 * 20_000), 9)
+    """Write a whole and valid image of 400 MB in little space: one strip that is pointed to often, and some filling."""
+    strip = zlib.compress(bytes(range(1, 251)) * 8000, 9)
     fields = grey_fields((20_000, 20_000), compression=8)
     fields |= {273: (LONG, [8] * 200), 278: (LONG, [100]), 279: (LONG, [len(strip)] * 200)}
-    path.write_bytes(raw_tiff(fields, strip))
+    path.write_bytes(raw_tiff(fields, strip + bytes(50 * len(strip))))
 
 
 def png_20000_squared(path: Path) -> None:

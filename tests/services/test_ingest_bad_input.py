@@ -81,9 +81,9 @@ def put_everything_else(home: Path) -> dict[str, str]:
         path = root / f"bad {kind}" / "p1" / FILE
         path.parent.mkdir(parents=True)
         write(path)
+        # some say no size of their own, and are to be refused for what they do
+        path.with_name("cellvigil.json").write_text('{"pixel_size_um": 0.87}')
         expected[path.relative_to(root).as_posix()] = reason
-    # it says no size of its own, and is to be refused for what it does
-    (root / "bad bomb-in-a-strip" / "cellvigil.json").write_text('{"pixel_size_um": 0.87}')
     for name, write, reason in (
         ("png/p1/20260310T120000Z.png", png_20000_squared, "too_large"),
         ("png/p1/20260310T121500Z.png", truncated_png, "truncated"),
