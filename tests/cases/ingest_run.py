@@ -59,7 +59,9 @@ class Chain:
         self.ingester: Ingester  # the one that runs
 
     @contextmanager
-    def running(self, clock: Clock | None = None, until_idle_s: float | None = None) -> Iterator[threading.Event]:
+    def running(
+        self, clock: Clock | None = None, until_idle_s: float | None = None, *, until_settled: bool = False
+    ) -> Iterator[threading.Event]:
         """Run an ingester in a thread of its own; with `until_idle_s` leaving waits for its end."""
         stop = threading.Event()
         failed: list[BaseException] = []
@@ -72,7 +74,7 @@ class Chain:
                     ingester = Ingester(self.settings, bus, ledger, settled, clock or SystemClock(), self.log)
                     self.ingester = ingester
                     started.set()
-                    ingester.run(stop, until_idle_s=until_idle_s)
+                    ingester.run(stop, until_idle_s=until_idle_s, until_settled=until_settled)
                     self.progress = ingester.progress()
             except BaseException as error:  # noqa: BLE001 (told to the test below)
                 failed.append(error)

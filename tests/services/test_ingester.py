@@ -405,6 +405,23 @@ def test_queue_that_was_lost_is_filled_with_what_has_no_result(tmp_path: Path) -
     assert chain.sources() == [name_of("A", number) for number in range(2, 6)]
 
 
+def test_finite_run_stays_for_its_results_and_mends_a_queue_that_is_lost_meanwhile(tmp_path: Path) -> None:
+    chain = Chain(tmp_path)
+    stamp = Stamp()
+    for number in range(3):
+        aged(place(chain.root / name_of("A", number), stamp(number)))
+    with chain.running(until_idle_s=0.2, until_settled=True):
+        wait_for(lambda: len(chain.sources()) == 3)
+        frames = [frame.frame_id for frame in chain.queued()]
+        wait_for(lambda: chain.ingester.idle_s() > 0.5)
+        chain.settled = set(frames[:2])
+        chain.queue.wipe()
+        wait_for(lambda: len(chain.sources()) == 1)
+        chain.settled = set(frames)
+
+    assert chain.sources() == [name_of("A", 2)]
+
+
 def test_entries_that_a_queue_forgot_are_queued_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(services.ingest.feed, "BATCH", 2)
     chain = Chain(tmp_path, rescan_s=0.1)
