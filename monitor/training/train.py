@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from monitor.errors import ModelRefused
 from monitor.network.segnet import SegmentationNetwork
 from monitor.training.augment import AugmentSettings
 from monitor.training.dataset import Batch, CropSampler
@@ -60,6 +61,7 @@ def train(
     groups: Sequence[tuple[float, Sequence[LabelledField]]],
     folder: Path,
     *,
+    start: Mapping[str, Tensor] | None = None,
     until_s: float = math.inf,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Path:
@@ -69,11 +71,20 @@ def train(
     ----------
     groups
         (share, fields) pairs that crops are drawn from.
+    start
+        Weights to begin with (a state dict of the same architecture), as in fine-tuning; a checkpoint in `folder` goes
+        before it.
     until_s
         Stop after this many seconds with a checkpoint, to go on later.
+
+    Raises
+    ------
+    ModelRefused
+        `other_settings` when the checkpoint in `folder` was made with other settings; `diverged` when the loss is no
+        number any more: the checkpoint before it stays.
     """
     torch.manual_seed(settings.seed)
-    run = _Run(settings, folder)
+    run = _Run(settings, folder, start)
     started = time.monotonic()
     # another seed after each resume, or the same crops would come again
     sampler = CropSampler(
@@ -105,7 +116,7 @@ def train(
 class _Run:
     """Network, optimiser and average of one run, with their checkpoint."""
 
-    def __init__(self, settings: TrainSettings, folder: Path) -> None:
+    def __init__(self, settings: TrainSettings, folder: Path, start: Mapping[str, Tensor] | None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._settings = settings
         self._file = folder / "checkpoint.safetensors"
@@ -113,6 +124,8 @@ class _Run:
         self.step = 0
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         network = SegmentationNetwork(settings.width, settings.decoder_channels)
+        if start is not None:
+            network.load_state_dict(start)
         self._network = network.to(self._device)
         self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # valid, missing in the stubs
         self._averaged = {name: value.detach().clone() for name, value in self._network.state_dict().items()}
@@ -131,6 +144,11 @@ class _Run:
         with torch.autocast(self._device, torch.bfloat16, enabled=_fast_bfloat16(self._device)):
             maps = self._network(pixels)
         loss = segmentation_loss(maps.float(), moved)
+        if not torch.isfinite(loss):
+            message = (
+                f"the loss is no number at step {self.step}; lower the learning rate and go on from the checkpoint"
+            )
+            raise ModelRefused(message, reason="diverged")
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch's own annotation is missing
         torch.nn.utils.clip_grad_norm_(self._network.parameters(), 5.0)
@@ -152,7 +170,11 @@ class _Run:
         from safetensors import safe_open
 
         with safe_open(self._file, "pt") as stored:
-            self.step = int(stored.metadata()["step"])
+            metadata = stored.metadata()
+        if metadata["settings"] != self._settings.model_dump_json():
+            message = f"{self._file} was made with other settings: {metadata['settings']}; use another folder"
+            raise ModelRefused(message, reason="other_settings")
+        self.step = int(metadata["step"])
         tensors = load_file(self._file, device=self._device)
         self._network.load_state_dict(_under(tensors, "network."))
         self._averaged = _under(tensors, "averaged.")
