@@ -21,6 +21,8 @@ from monitor.training.dataset import Field as LabelledField
 from monitor.training.loss import segmentation_loss
 
 Positive = Annotated[float, Field(gt=0.0)]
+FREE = {"steps", "checkpoint_s"}
+"""Settings that may change between the parts of a run."""
 
 
 class TrainSettings(BaseModel):
@@ -116,7 +118,7 @@ def train(
 class _Run:
     """Network, optimiser and average of one run, with their checkpoint."""
 
-    def __init__(self, settings: TrainSettings, folder: Path, start: Mapping[str, Tensor] | None) -> None:
+    def __init__(self, settings: TrainSettings, folder: Path, start: Mapping[str, Tensor] | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._settings = settings
         self._file = folder / "checkpoint.safetensors"
@@ -171,8 +173,11 @@ class _Run:
 
         with safe_open(self._file, "pt") as stored:
             metadata = stored.metadata()
-        if metadata["settings"] != self._settings.model_dump_json():
-            message = f"{self._file} was made with other settings: {metadata['settings']}; use another folder"
+        before = TrainSettings.model_validate_json(metadata["settings"])
+        if before.model_dump(exclude=FREE) != self._settings.model_dump(exclude=FREE):
+            message = (
+                f"{self._file} was made with other settings; go on with {metadata['settings']}, or use another folder"
+            )
             raise ModelRefused(message, reason="other_settings")
         self.step = int(metadata["step"])
         tensors = load_file(self._file, device=self._device)

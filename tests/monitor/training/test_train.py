@@ -9,6 +9,7 @@ from cases.phantoms import phantom
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from monitor.errors import ModelRefused
 from monitor.network.segnet import SegmentationNetwork
 from monitor.training import train as training
 from monitor.training.dataset import Field, make_field
@@ -94,6 +95,32 @@ def test_a_checkpoint_brings_everything_back(tmp_path: Path) -> None:
     assert equal(before, after)
     assert any(name.endswith("exp_avg_sq") for name in after)
     assert float(after["optimizer.0.step"]) == TINY.steps
+
+
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path) -> None:
+    train(TINY, groups(), tmp_path)
+    with pytest.raises(ModelRefused, match="other settings") as refused:
+        train(TINY.model_copy(update={"learning_rate": 0.5}), groups(), tmp_path)
+    assert refused.value.reason == "other_settings"
+    train(TINY.model_copy(update={"steps": 7}), groups(), tmp_path)
+    assert steps_done(tmp_path) == 7
+
+
+def test_training_begins_with_the_weights_that_it_is_given(tmp_path: Path) -> None:
+    given = load_file(train(TINY, groups(), tmp_path / "before"))
+    begun = load_file(train(TINY, groups(), tmp_path / "after", start=given, until_s=0.0))
+    assert equal(given, begun)
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(TINY.model_copy(update={"steps": 2}), groups(), tmp_path)
+    monkeypatch.setattr(training, "segmentation_loss", lambda maps, batch: maps.sum() * float("nan"))
+    with pytest.raises(ModelRefused) as refused:
+        train(TINY, groups(), tmp_path)
+    assert refused.value.reason == "diverged"
+    assert steps_done(tmp_path) == 2
 
 
 def test_a_run_without_time_leaves_a_checkpoint_to_start_from(tmp_path: Path) -> None:
