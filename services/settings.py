@@ -72,7 +72,7 @@ class DeliverySettings(Section):
     max_solo_attempts: an entry that was attempted alone this often without an outcome is a dead letter.
     """
 
-    claim_idle_s: Seconds = 60.0
+    claim_idle_s: Seconds = 600.0
     beat_s: Seconds = 2.0
     block_s: Seconds = 1.0
     max_solo_attempts: Annotated[int, Field(ge=1)] = 3
