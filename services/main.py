@@ -21,6 +21,8 @@ app.add_typer(layout_app, name="layout")
 app.add_typer(server_app, name="server")
 evaluate_app = typer.Typer(help="Scores on labelled data.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(evaluate_app, name="evaluate")
+train_app = typer.Typer(help="Models from your own data.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(train_app, name="train")
 
 Config = Annotated[Path | None, typer.Option("--config", help="YAML file with settings; see configs/default.yaml.")]
 State = Annotated[Path | None, typer.Option("--state", help="Folder that holds everything a run keeps. [state]")]
@@ -194,6 +196,46 @@ def evaluate_segmenter_(
         sheet=sheet,
     )
     raise typer.Exit(code)
+
+
+@train_app.command("segmenter")
+def train_segmenter_(
+    folders: Annotated[list[Path], typer.Argument(help="Images with label images beside them, or COCO files.")],
+    out: Annotated[Path, typer.Option(help="Folder for checkpoint, weights, card and curves; goes on if it is there.")],
+    pixel_size: PixelSize = None,
+    weights: Weights = None,
+    from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Begin with a new network.")] = False,
+    width: Annotated[float, typer.Option(help="Of a new network; 1 is the full one.")] = 0.5,
+    hold_back: Annotated[
+        str | None, typer.Option(help="Never train on images whose names hold one of these. [every sixth]")
+    ] = None,
+    simulated: Annotated[int, typer.Option(help="Simulated frames in the mix; they keep the nuclei alive.")] = 100,
+    steps: Annotated[int | None, typer.Option(help="Of the whole schedule. [1000; 20000 from scratch]")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Stop this part after so long; run again to go on.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Highest. [0.0004; 0.0012 from scratch]")] = None,
+    most: Annotated[int | None, typer.Option(help="At most so many images of each folder, by chance.")] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    json: Annotated[Path | None, typer.Option(help="Write scores before and after here.")] = None,
+) -> None:
+    """Fine-tune our weights on your labelled images (5 to 20 fields help), or train from scratch."""
+    from monitor.network.checkpoint import SHIPPED
+    from services.training import Plan, train_segmenter
+
+    plan = Plan(
+        folders=tuple(folders),
+        out=out,
+        pixel_size_um=pixel_size,
+        hold_back=tuple(hold_back.split(",")) if hold_back else None,
+        weights=None if from_scratch else weights or SHIPPED,
+        width=width,
+        simulated=simulated,
+        steps=steps,
+        minutes=minutes,
+        learning_rate=learning_rate,
+        most=most,
+        seed=seed,
+    )
+    raise typer.Exit(train_segmenter(plan, json))
 
 
 @layout_app.command("check")

@@ -21,7 +21,7 @@ from monitor.training.dataset import Field as LabelledField
 from monitor.training.loss import segmentation_loss
 
 Positive = Annotated[float, Field(gt=0.0)]
-FREE = {"steps", "checkpoint_s"}
+FREE = {"steps", "checkpoint_s", "judge_steps"}
 """Settings that may change between the parts of a run."""
 
 
@@ -29,7 +29,8 @@ class TrainSettings(BaseModel):
     """How a segmentation network is trained.
 
     steps: length of the whole schedule (linear warm-up, then cosine to a hundredth); average: decay of the
-    exponential moving average of the weights; checkpoint_s: seconds between checkpoints.
+    exponential moving average of the weights; checkpoint_s: seconds between checkpoints; judge_steps: steps between
+    looks at the averaged weights.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +47,7 @@ class TrainSettings(BaseModel):
     average: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.998
     seed: int = 0
     checkpoint_s: Positive = 120.0
+    judge_steps: Annotated[int, Field(ge=1)] = 500
     augment: AugmentSettings = AugmentSettings()
 
 
@@ -66,6 +68,7 @@ def train(
     start: Mapping[str, Tensor] | None = None,
     until_s: float = math.inf,
     report: Callable[[Progress], None] = lambda progress: None,
+    judge: Callable[[int, Mapping[str, Tensor]], bool] = lambda step, averaged: True,
 ) -> Path:
     """Train, or go on training, in `folder`; return the file of the averaged weights (safetensors, float32).
 
@@ -78,6 +81,8 @@ def train(
         before it.
     until_s
         Stop after this many seconds with a checkpoint, to go on later.
+    judge
+        Shown the step and the averaged weights every `judge_steps` and at the end; False stops the run.
 
     Raises
     ------
@@ -111,6 +116,8 @@ def train(
             if now - saved > settings.checkpoint_s:
                 run.save()
                 saved = now
+            if run.step % settings.judge_steps == 0 and not run.judged(judge):
+                break
     run.save()
     return run.averaged_file
 
@@ -158,6 +165,10 @@ class _Run:
         self.step += 1
         self._average()
         return float(loss.detach())
+
+    def judged(self, judge: Callable[[int, Mapping[str, Tensor]], bool]) -> bool:
+        """Show the averaged weights, on the CPU; return whether to go on."""
+        return judge(self.step, {name: value.cpu() for name, value in self._averaged.items()})
 
     def save(self) -> None:
         """Write the checkpoint and the averaged weights, each whole or not at all."""

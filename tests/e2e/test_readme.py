@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
+from cases.phantoms import phantom
 from cases.small_frames import write_small_frame
 
 README = Path(__file__).resolve().parents[2] / "README.md"
@@ -30,6 +33,8 @@ def test_every_command_of_the_readme_runs(tmp_path: Path) -> None:
     for time_index in range(2):
         write_small_frame(tmp_path / "frames", "A1", "p1", time_index)
         write_small_frame(tmp_path / "series", "B2", "p1", time_index)
+    _label_some_images(tmp_path)
+    (tmp_path / "ours.yaml").write_text("segmenter: {weights: ours/segmenter.json}\n")
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CELLVIGIL__NOTIFIER__TERMINAL": "false"}
     for line in commands():
         if line in MAKE:
@@ -37,6 +42,8 @@ def test_every_command_of_the_readme_runs(tmp_path: Path) -> None:
         words = line.split()[1:]
         if words[0] == "run":
             words += ["--until-idle", "3"]
+        if words[0] == "train":
+            words += ["--steps", "2", "--simulated", "2"]
         done = subprocess.run(
             [sys.executable, "-m", "services.main", *words],
             cwd=tmp_path,
@@ -54,3 +61,15 @@ def test_every_command_of_the_readme_runs(tmp_path: Path) -> None:
     assert len(rows) == 3
     assert len(list((tmp_path / "overlays").glob("*.png"))) == 2
     assert len(list((tmp_path / "frames").rglob("*.tif"))) == 4
+    assert (tmp_path / "labels" / "a_cells.tif").exists()
+    assert (tmp_path / "ours" / "segmenter.json").exists()
+
+
+def _label_some_images(folder: Path) -> None:
+    (folder / "images").mkdir()
+    (folder / "labelled").mkdir()
+    for number, name in enumerate("abcd"):
+        truth = phantom(number)
+        tifffile.imwrite(folder / "images" / f"{name}.tif", truth.pixels)
+        tifffile.imwrite(folder / "labelled" / f"{name}.tif", truth.pixels)
+        tifffile.imwrite(folder / "labelled" / f"{name}_cells.tif", truth.cells.astype(np.uint16))
