@@ -163,13 +163,17 @@ def segment(
     out: Annotated[Path, typer.Option(help="Folder for the label images.")],
     pixel_size: PixelSize = None,
     overlay: Annotated[bool, typer.Option("--overlay", help="Draw the outlines as PNG files too.")] = False,
+    stain: Annotated[
+        bool, typer.Option("--stain", help="Write virtual nucleus and cytoplasm channels as OME-TIFF too.")
+    ] = False,
     tta: Tta = False,
     weights: Weights = None,
 ) -> None:
     """Outline cells and nuclei on single images: <stem>_cells.tif and <stem>_nuclei.tif, 0 is background."""
-    from services.segmenting import segment_files
+    from services.segmenting import Outputs, segment_files
 
-    raise typer.Exit(segment_files(images, out, pixel_size_um=pixel_size, overlay=overlay, tta=tta, weights=weights))
+    outputs = Outputs(overlay, stain)
+    raise typer.Exit(segment_files(images, out, pixel_size_um=pixel_size, outputs=outputs, tta=tta, weights=weights))
 
 
 @evaluate_app.command("segmenter")

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +25,22 @@ from monitor.training.sources import read_labelled
 SHEET_VIEW_PX = 560
 
 
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What is written beside the label images: outlines as PNG, virtual stains as OME-TIFF."""
+
+    overlay: bool = False
+    stain: bool = False
+
+
 def segment_files(
-    images: Sequence[Path], out: Path, *, pixel_size_um: float | None, overlay: bool, tta: bool, weights: Path | None
+    images: Sequence[Path],
+    out: Path,
+    *,
+    pixel_size_um: float | None,
+    outputs: Outputs,
+    tta: bool,
+    weights: Path | None,
 ) -> int:
     """Write `<stem>_cells.tif` and `<stem>_nuclei.tif` for every image; return 1 when one could not be segmented."""
     console = Console(stderr=True)
@@ -39,7 +53,7 @@ def segment_files(
             if (other := taken.setdefault(path.stem, path)) != path:
                 message = f"{path}: {other} has the same name; give the two different --out folders"
                 raise FrameRejected(message, reason="same_name")
-            line = _segment_file(segmenter, path, out, pixel_size_um, overlay=overlay)
+            line = _segment_file(segmenter, path, out, pixel_size_um, outputs)
         except CellvigilError as error:
             failed += 1
             console.print(f"{path}: {error}", markup=False, soft_wrap=True)
@@ -51,14 +65,16 @@ def segment_files(
     return 1 if failed else 0
 
 
-def _segment_file(segmenter: Segmenter, path: Path, out: Path, pixel_size_um: float | None, *, overlay: bool) -> str:
+def _segment_file(segmenter: Segmenter, path: Path, out: Path, pixel_size_um: float | None, outputs: Outputs) -> str:
     frame = read_frame(path, root=path.parent, pixel_size_um=pixel_size_um, limits=ReadLimits())
     (found,) = segmenter.segment([frame])
     if isinstance(found, FrameRejected):
         raise found
     for name, labels in (("cells", found.cells), ("nuclei", found.nuclei)):
         write_labels(out / f"{path.stem}_{name}.tif", labels, frame.pixel_size_um)
-    if overlay:
+    if outputs.stain:
+        write_stain(out / f"{path.stem}_stain.ome.tif", segmenter.stain(frame), frame.pixel_size_um)
+    if outputs.overlay:
         picture = render_overlay(frame.pixels, found.cells, found.nuclei)
         Image.fromarray(picture).save(out / f"{path.stem}_overlay.png")
     quality = found.quality
@@ -79,6 +95,25 @@ def write_labels(path: Path, labels: NDArray[np.int32], pixel_size_um: float) ->
         resolutionunit="CENTIMETER",
         photometric="minisblack",
         metadata=None,
+    )
+
+
+def write_stain(path: Path, stain: NDArray[np.float32], pixel_size_um: float) -> None:
+    """Write (2, Y, X) virtual stains in [0, 1] as an OME-TIFF of 16 bits with the channels nucleus and cytoplasm."""
+    tifffile.imwrite(
+        path,
+        np.round(stain * np.iinfo(np.uint16).max).astype(np.uint16),
+        compression="deflate",
+        photometric="minisblack",
+        ome=True,
+        metadata={
+            "axes": "CYX",
+            "PhysicalSizeX": pixel_size_um,
+            "PhysicalSizeXUnit": "µm",
+            "PhysicalSizeY": pixel_size_um,
+            "PhysicalSizeYUnit": "µm",
+            "Channel": {"Name": ["nucleus (virtual)", "cytoplasm (virtual)"]},
+        },
     )
 
 

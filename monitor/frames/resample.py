@@ -23,9 +23,12 @@ def resample(frame: Frame, pixel_size_um: float) -> NDArray[np.float32]:
     if factor < 1.0:
         pixels = ndimage.gaussian_filter(pixels, 0.5 * (1.0 / factor - 1.0) + 0.1, mode="nearest")
     rows, columns = (max(32, round(length * factor)) for length in pixels.shape)
-    y = (np.arange(rows) + 0.5) * pixels.shape[0] / rows - 0.5
-    x = (np.arange(columns) + 0.5) * pixels.shape[1] / columns - 0.5
-    return _bilinear(pixels, y, x)
+    return _scaled(pixels, (rows, columns))
+
+
+def restore_map(values: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Return a (Y', X') map on a frame's own (Y, X) grid, bilinear."""
+    return values if values.shape == shape else _scaled(values, shape)
 
 
 def restore_labels(labels: NDArray[np.int32], shape: tuple[int, int]) -> NDArray[np.int32]:
@@ -44,6 +47,11 @@ def pad_to_multiple(pixels: NDArray[np.float32], multiple: int = 32) -> NDArray[
     """Return (Y, X) pixels mirrored at the bottom and right until both sides are multiples."""
     rows, columns = (-length % multiple for length in pixels.shape)
     return np.pad(pixels, ((0, rows), (0, columns)), mode="reflect") if rows or columns else pixels
+
+
+def _scaled(pixels: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    y, x = ((np.arange(new) + 0.5) * old / new - 0.5 for new, old in zip(shape, pixels.shape, strict=True))
+    return _bilinear(pixels, y, x)
 
 
 def _bilinear(pixels: NDArray[np.float32], y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float32]:

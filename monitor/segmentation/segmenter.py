@@ -14,7 +14,7 @@ from monitor.engine.eager import EagerEngine
 from monitor.errors import EngineFailure, FrameRejected
 from monitor.frames.frame import Frame
 from monitor.frames.normalize import normalize
-from monitor.frames.resample import pad_to_multiple, resample, restore_labels
+from monitor.frames.resample import pad_to_multiple, resample, restore_labels, restore_map
 from monitor.messages import FrameQuality
 from monitor.network.checkpoint import SHIPPED, ModelCard, load_network
 from monitor.network.segnet import Map
@@ -102,6 +102,16 @@ class Segmenter:
                     results[index] = self._decoded(frames[index], ready, maps)
         return [result for result in results if result is not None]
 
+    def stain(self, frame: Frame) -> NDArray[np.float32]:
+        """Return virtual stains of a frame, (2, Y, X) float32 in [0, 1]: nucleus, and cytoplasm without nucleus.
+
+        These are the network's probabilities, not intensities: they say where, not how much.
+        """
+        ready = normalize(resample(frame, self._card.pixel_size_um), self._card.pixel_size_um)
+        (maps,) = self._maps([ready])
+        cell, nucleus = (restore_map(_sigmoid(maps[plane]), frame.shape) for plane in (Map.CELL, Map.NUCLEUS))
+        return np.stack([nucleus * cell, cell * (1.0 - nucleus)])
+
     def _maps(self, ready: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         """Run a group; on a device that gives up, halve the group down to single frames."""
         rows, columns = ready[0].shape
@@ -118,8 +128,7 @@ class Segmenter:
     def _decoded(self, frame: Frame, ready: NDArray[np.float32], maps: NDArray[np.float32]) -> Segmentation:
         scale = self._card.pixel_size_um
         found = instances_of(maps, PLANES, self._card.decode, scale)
-        probability = 1.0 / (1.0 + np.exp(-np.clip(maps[Map.CELL], -20.0, 20.0)))
-        quality = assess(frame, ready, probability, found.cells, scale, self._quality)
+        quality = assess(frame, ready, _sigmoid(maps[Map.CELL]), found.cells, scale, self._quality)
         cells = restore_labels(found.cells, frame.shape)
         nuclei = restore_labels(found.nuclei, frame.shape)
         return Segmentation(_compact(cells), _compact(nuclei), quality, frame.pixel_size_um)
@@ -133,6 +142,12 @@ def load_segmenter(weights: Path | None = None, *, threads: int | None = None, t
     network, card = load_network(weights or SHIPPED)
     engine = EagerEngine(network, threads=threads)
     return Segmenter(EightfoldEngine(engine) if tta else engine, card)
+
+
+def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    one = np.float32(1.0)
+    probability: NDArray[np.float32] = one / (one + np.exp(-np.clip(logits, -20.0, 20.0)))
+    return probability
 
 
 def _compact(labels: NDArray[np.int32]) -> NDArray[np.int32]:

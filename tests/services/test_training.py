@@ -50,6 +50,20 @@ def test_images_are_segmented_into_label_files(laboratory: Path, tmp_path: Path)
         assert overlay.size == truth.shape[::-1]
 
 
+def test_virtual_stains_are_channels_of_an_ome_tiff(laboratory: Path, tmp_path: Path) -> None:
+    cellvigil("segment", laboratory / "field0.tif", "--out", tmp_path, "--stain")
+
+    cells, nuclei = (tifffile.imread(laboratory / f"field0_{name}.tif") for name in ("cells", "nuclei"))
+    with tifffile.TiffFile(tmp_path / "field0_stain.ome.tif") as stain:
+        assert stain.ome_metadata is not None
+        assert "nucleus (virtual)" in stain.ome_metadata
+        assert 'PhysicalSizeX="1.1"' in stain.ome_metadata
+        nucleus, cytoplasm = stain.asarray().astype(np.float32) / 65535.0
+    assert nucleus[nuclei > 0].mean() > 0.5 > 0.1 > nucleus[cells == 0].mean()
+    assert cytoplasm[(cells > 0) & (nuclei == 0)].mean() > 0.5 > 0.1 > cytoplasm[cells == 0].mean()
+    assert (nucleus + cytoplasm).max() <= 1.001
+
+
 def test_what_cannot_be_segmented_is_named_and_the_rest_goes_on(laboratory: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad.tif"
     bad.write_bytes(b"no image at all")
