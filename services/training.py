@@ -1,5 +1,6 @@
 """`cellvigil train segmenter`: from labelled folders to weights with a card, from scratch or from our weights."""
 
+import itertools
 import json
 import os
 import time
@@ -38,6 +39,7 @@ from services.segmenting import report_of
 SIMULATED_SEED = 5000
 REAL_SHARE = 0.7
 PERSISTENCES = (0.05, 0.07, 0.1, 0.14, 0.2)
+BUMPS_UM2 = (0.0, 150.0)
 """Decodes to choose from, on training fields."""
 DECODE_FIELDS = 6
 PATIENCE = 6
@@ -125,7 +127,10 @@ def choose_decode(
     if not fields:
         return decode
     engine = EagerEngine(network)
-    choices = [decode.model_copy(update={"persistence": persistence}) for persistence in PERSISTENCES]
+    choices = [
+        decode.model_copy(update={"persistence": persistence, "bump_um2": bump_um2})
+        for persistence, bump_um2 in itertools.product(PERSISTENCES, BUMPS_UM2)
+    ]
     matches: list[list[Matches]] = [[] for _ in choices]
     for image in fields:
         frame = resample(Frame(image.pixels, image.pixel_size_um), settings.pixel_size_um)

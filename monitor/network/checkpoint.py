@@ -23,7 +23,8 @@ class DecodeSettings(BaseModel):
     """How maps become labels; chosen on training fields, never on validation fields.
 
     smooth_px: Gaussian on the centre map; persistence: two peaks closer than this in depth are one cell;
-    boundary_weight: how much a predicted edge lowers the map; threshold: foreground probability; areas in um2.
+    bump_um2: neither is one of fewer um2 than this above the saddle; boundary_weight: how much a predicted edge lowers
+    the map; threshold: foreground probability; min_peak: of a cell's own height; areas in um2.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,6 +37,7 @@ class DecodeSettings(BaseModel):
     min_cell_um2: float = 100.0
     min_nucleus_um2: float = 25.0
     nucleus_persistence: float = 0.15
+    bump_um2: Annotated[float, Field(ge=0.0)] = 0.0
 
 
 class ModelCard(BaseModel):

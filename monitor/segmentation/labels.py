@@ -1,9 +1,10 @@
 """Maps to instances: one flood over pixels from the deepest inside a cell outwards, cells and nuclei alike.
 
 Pixels are visited in falling order of the centre map, lowered at predicted edges. A pixel joins the instance next to
-it; where two instances meet, they are one when the shallower rises above the meeting point by less than
-`persistence`, and stay two otherwise. This is a watershed with h-maxima as markers (Meyer 1994; the merging is the
-persistence of Edelsbrunner et al. 2002), done in one pass instead of a reconstruction, a labelling and a flood.
+it; where two instances meet, they are one when the shallower rises above the meeting point by less than `persistence`
+or is a mere bump by its area, and stay two otherwise. This is a watershed with h-maxima as markers (Meyer 1994; the
+merging is the persistence of Edelsbrunner et al. 2002), done in one pass instead of a reconstruction, a labelling and
+a flood.
 """
 
 from dataclasses import dataclass
@@ -45,7 +46,13 @@ def instances_of(
     inside = _without_holes(cell > threshold, _HOLE_UM2 / pixel_size_um**2)
     edge = 1.0 / (1.0 + np.exp(-np.clip(boundary, -20.0, 20.0)))
     height = ndimage.gaussian_filter(centre, settings.smooth_px) - settings.boundary_weight * edge
-    cells = flood(height.astype(np.float32), inside, np.zeros(inside.shape, np.int32), settings.persistence)
+    cells = flood(
+        height.astype(np.float32),
+        inside,
+        np.zeros(inside.shape, np.int32),
+        settings.persistence,
+        settings.bump_um2 / pixel_size_um**2,
+    )
     cells = _keep(cells, height, settings.min_cell_um2 / pixel_size_um**2, settings.min_peak)
     core = ndimage.gaussian_filter(nucleus_centre, settings.smooth_px / 2.0)
     nuclei = flood(core.astype(np.float32), (nucleus > 0.0) & (cells > 0), cells, settings.nucleus_persistence)
@@ -54,12 +61,18 @@ def instances_of(
 
 
 def flood(
-    height: NDArray[np.float32], inside: NDArray[np.bool_], within: NDArray[np.int32], persistence: float
+    height: NDArray[np.float32],
+    inside: NDArray[np.bool_],
+    within: NDArray[np.int32],
+    persistence: float,
+    min_area_px: float = 0.0,
 ) -> NDArray[np.int32]:
     """Label the instances of a (Y, X) mask by flooding from the peaks of `height` downwards.
 
-    `within` (Y, X) int32 are walls: pixels of different value never join. Labels are int32 from 1 in the order of
-    their first pixel, so the same maps give the same labels.
+    Two that meet become one when the shallower rises above the meeting point by less than `persistence`, or has fewer
+    than `min_area_px` pixels by then: a small bump on the flank of a cell is no cell. `within` (Y, X) int32 are walls:
+    pixels of different value never join. Labels are int32 from 1 in the order of their first pixel, so the same maps
+    give the same labels.
     """
     places = np.flatnonzero(inside)
     if places.size == 0:
@@ -72,7 +85,7 @@ def flood(
     quantised = np.zeros(inside.size, np.int32)
     quantised[places] = levels
     labels: NDArray[np.int32] = _flood(
-        order, quantised, within.ravel(), inside.shape[0], inside.shape[1], int(persistence / step)
+        order, quantised, within.ravel(), inside.shape[0], inside.shape[1], int(persistence / step), int(min_area_px)
     )
     return labels.reshape(inside.shape)
 
@@ -92,16 +105,19 @@ def _join(
     owner: NDArray[np.int32],
     parent: NDArray[np.int32],
     peak: NDArray[np.int32],
+    area: NDArray[np.int32],
     meeting: int,
     persistence: int,
+    min_area: int,
 ) -> int:
     """Bring a neighbour's instance together with the one found so far; return the higher of them."""
     node = _root(parent, owner[near])
     if best < 0 or node == best:
         return node
     lower, higher = (node, best) if peak[node] <= peak[best] else (best, node)
-    if peak[lower] - meeting < persistence:
+    if peak[lower] - meeting < persistence or area[lower] < min_area:
         parent[lower] = higher
+        area[higher] += area[lower]
     return higher
 
 
@@ -113,10 +129,12 @@ def _flood(
     rows: int,
     columns: int,
     persistence: int,
+    min_area: int,
 ) -> NDArray[np.int32]:
     owner = np.full(rows * columns, -1, np.int32)
     parent = np.empty(order.size, np.int32)
     peak = np.empty(order.size, np.int32)
+    area = np.zeros(order.size, np.int32)
     count = 0
     for place in order:
         row, column = place // columns, place % columns
@@ -125,13 +143,14 @@ def _flood(
             for c in range(max(column - 1, 0), min(column + 2, columns)):
                 near = r * columns + c
                 if owner[near] >= 0 and within[near] == within[place]:
-                    best = _join(near, best, owner, parent, peak, height[place], persistence)
+                    best = _join(near, best, owner, parent, peak, area, height[place], persistence, min_area)
         if best < 0:
             parent[count] = count
             peak[count] = height[place]
             best = count
             count += 1
         owner[place] = best
+        area[best] += 1
     return _named(owner, parent, count)
 
 

@@ -16,7 +16,8 @@ class AugmentSettings(BaseModel):
     """How strongly crops are changed; scales and gains are natural logarithms.
 
     log_scale: size of cells is multiplied by e^U(-log_scale, log_scale); invert: probability that darker becomes
-    brighter; log_gain: range of the contrast factor; the rest are probabilities of blur, noise and uneven light.
+    brighter; log_gain: range of the contrast factor; copy_paste: probability that cells of another crop are laid over;
+    the rest are probabilities of blur, defocus (a wider blur), noise and uneven light.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -26,6 +27,8 @@ class AugmentSettings(BaseModel):
     log_gain: tuple[float, float] = (-1.3, 0.6)
     change_gain: Probability = 0.7
     blur: Probability = 0.3
+    defocus: Probability = 0.05
+    copy_paste: Probability = 0.25
     noise: Probability = 0.4
     illumination: Probability = 0.4
 
@@ -62,6 +65,8 @@ def distort(pixels: NDArray[np.float32], random: np.random.Generator, settings: 
     changed = pixels
     if random.random() < settings.blur:
         changed = ndimage.gaussian_filter(changed, random.uniform(0.4, 1.8))
+    if random.random() < settings.defocus:
+        changed = ndimage.gaussian_filter(changed, random.uniform(1.8, 3.0))
     if random.random() < settings.invert:
         changed = -changed
     if random.random() < settings.illumination:

@@ -6,12 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
 from monitor.frames.normalize import normalize
 from monitor.training.augment import AugmentSettings, distort, random_affine
 from monitor.training.targets import boundary_map, centre_map
+
+HALO_PX = 5.0
+"""A pasted cell fades into its new place over so many pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,27 +108,78 @@ class CropSampler:
     def _crop(self) -> tuple[Tensor, ...]:
         group = self._random.choice(len(self._groups), p=self._shares / self._shares.sum())
         fields = self._groups[group][1]
-        field = fields[int(self._random.integers(len(fields)))]
-        grid = random_affine(
-            self._random, field.pixels.shape, self._crop_px, self._pixel_size_um / field.pixel_size_um, self._settings
-        )
-        pixels = _warp(field.pixels, grid, "bilinear")
-        cells = _warp(field.cells.astype(np.float32), grid, "nearest")
-        nuclei = _warp(field.nuclei.astype(np.float32), grid, "nearest")
-        seen = _warp(np.ones_like(field.pixels), grid, "nearest")
-        distorted = distort(pixels.numpy(), self._random, self._settings)
+        planes = self._planes(fields)
+        if self._random.random() < self._settings.copy_paste:
+            planes = _pasted(planes, self._planes(fields), self._random)
+        cells, nuclei = planes.cells > 0, planes.nuclei > 0
         return (
-            torch.from_numpy(distorted)[None],
-            (cells > 0).float(),
-            _warp(field.cell_centre, grid, "bilinear") * (cells > 0),
-            torch.from_numpy(boundary_map(cells.numpy().astype(np.int32))).float(),
-            (nuclei > 0).float(),
-            _warp(field.nucleus_centre, grid, "bilinear") * (nuclei > 0),
-            torch.tensor(float(field.has_nuclei)),
-            seen,
+            torch.from_numpy(distort(planes.pixels, self._random, self._settings))[None],
+            torch.from_numpy(cells).float(),
+            torch.from_numpy(planes.cell_centre * cells),
+            torch.from_numpy(boundary_map(planes.cells)).float(),
+            torch.from_numpy(nuclei).float(),
+            torch.from_numpy(planes.nucleus_centre * nuclei),
+            torch.tensor(float(planes.has_nuclei)),
+            torch.from_numpy(planes.seen),
+        )
+
+    def _planes(self, fields: Sequence[Field]) -> "_Planes":
+        """Return a random crop of a random field, turned and scaled, its intensities as they are."""
+        field = fields[int(self._random.integers(len(fields)))]
+        step = self._pixel_size_um / field.pixel_size_um
+        grid = random_affine(self._random, field.pixels.shape, self._crop_px, step, self._settings)
+        return _Planes(
+            pixels=_warp(field.pixels, grid, "bilinear"),
+            cells=_warp(field.cells.astype(np.float32), grid, "nearest").astype(np.int32),
+            nuclei=_warp(field.nuclei.astype(np.float32), grid, "nearest").astype(np.int32),
+            cell_centre=_warp(field.cell_centre, grid, "bilinear"),
+            nucleus_centre=_warp(field.nucleus_centre, grid, "bilinear"),
+            seen=_warp(np.ones_like(field.pixels), grid, "nearest"),
+            has_nuclei=field.has_nuclei,
         )
 
 
-def _warp(plane: NDArray[np.float32], grid: Tensor, mode: str) -> Tensor:
+@dataclass(frozen=True, slots=True)
+class _Planes:
+    """One crop before its intensities are changed; every plane (H, W)."""
+
+    pixels: NDArray[np.float32]
+    cells: NDArray[np.int32]
+    nuclei: NDArray[np.int32]
+    cell_centre: NDArray[np.float32]
+    nucleus_centre: NDArray[np.float32]
+    seen: NDArray[np.float32]
+    has_nuclei: bool
+
+
+def _pasted(planes: _Planes, donor: _Planes, random: np.random.Generator) -> _Planes:
+    """Lay one to three whole cells of another crop, with their halo, over a crop (Ghiasi et al. 2021, "copy-paste").
+
+    Cells that the donor's border cuts are left out: a straight edge inside a crop is nothing that a microscope shows.
+    """
+    edge = np.concatenate([donor.cells[0], donor.cells[-1], donor.cells[:, 0], donor.cells[:, -1]])
+    whole = np.setdiff1d(np.unique(donor.cells[donor.seen > 0]), np.append(edge, 0))
+    if whole.size == 0 or donor.has_nuclei != planes.has_nuclei:
+        return planes
+    chosen = random.choice(whole, size=min(whole.size, int(random.integers(1, 4))), replace=False)
+    inside = np.isin(donor.cells, chosen) & (planes.seen > 0)
+    weight = np.clip(1.0 - ndimage.distance_transform_edt(~inside) / HALO_PX, 0.0, 1.0).astype(np.float32)
+    weight[(donor.cells > 0) & ~inside] = 0.0
+    others = int(planes.cells.max(initial=0)), int(planes.nuclei.max(initial=0))
+    named = np.where(donor.nuclei > 0, donor.nuclei + others[1], 0)
+    return _Planes(
+        pixels=planes.pixels * (1.0 - weight) + donor.pixels * weight,
+        cells=np.where(inside, donor.cells + others[0], planes.cells).astype(np.int32),
+        nuclei=np.where(inside, named, planes.nuclei).astype(np.int32),
+        cell_centre=np.where(inside, donor.cell_centre, planes.cell_centre),
+        nucleus_centre=np.where(inside, donor.nucleus_centre, planes.nucleus_centre),
+        seen=planes.seen,
+        has_nuclei=planes.has_nuclei,
+    )
+
+
+def _warp(plane: NDArray[np.float32], grid: Tensor, mode: str) -> NDArray[np.float32]:
     source = torch.from_numpy(plane)[None, None]
-    return functional.grid_sample(source, grid[None], mode=mode, padding_mode="zeros", align_corners=False)[0, 0]
+    warped = functional.grid_sample(source, grid[None], mode=mode, padding_mode="zeros", align_corners=False)[0, 0]
+    found: NDArray[np.float32] = warped.numpy()
+    return found

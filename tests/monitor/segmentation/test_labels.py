@@ -20,6 +20,18 @@ def flooded(heights: list[float], persistence: float) -> list[int]:
     return flood(line, np.ones(line.shape, bool), np.zeros(line.shape, np.int32), persistence)[0].tolist()
 
 
+def test_a_bump_of_few_pixels_joins_the_cell_that_it_meets() -> None:
+    line = np.array([[1, 2, 5, 9, 5, 2, 8, 2, 6, 7, 6, 1]], np.float32)
+    inside, walls = np.ones(line.shape, bool), np.zeros(line.shape, np.int32)
+
+    def count(min_area_px: float) -> int:
+        return int(flood(line, inside, walls, 0.5, min_area_px).max())
+
+    assert count(0.0) == 3
+    assert count(2.0) == 2  # the spike of one pixel is part of its neighbour, the hill of three stays
+    assert count(4.0) == 1
+
+
 def disc(shape: tuple[int, int], row: float, column: float, radius: float) -> np.ndarray:
     y, x = np.ogrid[: shape[0], : shape[1]]
     return np.hypot(y - row, x - column) <= radius

@@ -1,14 +1,19 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from cases.phantoms import phantom
 
 from monitor.frames.normalize import normalize
+from monitor.training import dataset
 from monitor.training.augment import AugmentSettings
 from monitor.training.dataset import Batch, CropSampler, Field, make_field
 from monitor.training.targets import centre_map
 
-STILL = AugmentSettings(log_scale=0.0, invert=0.0, change_gain=0.0, blur=0.0, noise=0.0, illumination=0.0)
+STILL = AugmentSettings(
+    log_scale=0.0, invert=0.0, change_gain=0.0, blur=0.0, defocus=0.0, copy_paste=0.0, noise=0.0, illumination=0.0
+)
 CROP = 96
 
 
@@ -129,3 +134,48 @@ def test_the_same_seed_draws_the_same_crops() -> None:
 def test_a_sampler_goes_on_with_new_crops() -> None:
     one = sampler((1.0, [field_of()]))
     assert not torch.equal(one.batch(2).pixels, one.batch(2).pixels)
+
+
+def planes(*squares: tuple[int, int], level: float, side: int = 12) -> dataset._Planes:
+    """Hand-made planes: squares at `level` with a nucleus of four pixels each, on a ground of a tenth of it."""
+    cells, nuclei = np.zeros((2, 64, 64), np.int32)
+    for number, (row, column) in enumerate(squares, start=1):
+        cells[max(row, 0) : row + side, column : column + side] = number
+        nuclei[row + 4 : row + 6, column + 4 : column + 6] = number
+    pixels = np.where(cells > 0, level, 0.1 * level).astype(np.float32)
+    return dataset._Planes(
+        pixels, cells, nuclei, centre_map(cells), centre_map(nuclei), np.ones((64, 64), np.float32), True
+    )
+
+
+def test_a_pasted_cell_brings_its_pixels_labels_and_targets() -> None:
+    there, donor = planes((10, 10), level=1.0), planes((40, 40), level=3.0)
+    found = dataset._pasted(there, donor, np.random.default_rng(0))
+    pasted = donor.cells > 0
+    assert (found.pixels[pasted] == 3.0).all()
+    assert sorted(np.unique(found.cells)) == [0, 1, 2]
+    assert ((found.cells == 2) == pasted).all()
+    assert ((found.nuclei == 2) == (donor.nuclei > 0)).all()
+    assert (found.cell_centre[pasted] == donor.cell_centre[pasted]).all()
+    # the old cell stays, and the new one fades into its place
+    assert ((found.cells == 1) == (there.cells == 1)).all()
+    assert (found.pixels[there.cells == 1] == 1.0).all()
+    assert 0.1 < found.pixels[45, 54] < 0.3
+    assert found.pixels[45, 60] == np.float32(0.1)
+
+
+def test_a_pasted_cell_covers_what_lies_under_it() -> None:
+    there, donor = planes((10, 10), level=1.0), planes((10, 16), level=3.0)
+    found = dataset._pasted(there, donor, np.random.default_rng(0))
+    assert (found.cells[10:22, 16:28] == 2).all()
+    assert (found.cells == 1).sum() == 12 * 6
+
+
+def test_cells_that_the_border_cuts_are_not_pasted() -> None:
+    there, donor = planes((10, 10), level=1.0), planes((-4, 40), level=3.0)
+    assert dataset._pasted(there, donor, np.random.default_rng(0)) is there
+
+
+def test_a_crop_with_nuclei_takes_no_cells_without() -> None:
+    there, donor = planes((10, 10), level=1.0), replace(planes((40, 40), level=3.0), has_nuclei=False)
+    assert dataset._pasted(there, donor, np.random.default_rng(0)) is there
