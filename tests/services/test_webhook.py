@@ -80,14 +80,10 @@ def test_anything_but_2xx_is_a_failure(tmp_path: Path, status: int, refused: boo
 
 
 @pytest.mark.parametrize(
-    ("header", "low", "high"),
-    [
-        ("7", 7.0, 7.0),
-        (format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True), 60.0, 100.0),
-        (format_datetime(datetime.now(UTC) - timedelta(seconds=100), usegmt=True), 0.0, 0.0),
-    ],
+    ("wait_s", "as_date", "low", "high"), [(7, False, 7.0, 7.0), (100, True, 60.0, 100.0), (-100, True, 0.0, 0.0)]
 )
-def test_retry_after_is_read(tmp_path: Path, header: str, low: float, high: float) -> None:
+def test_retry_after_is_read(tmp_path: Path, wait_s: int, as_date: bool, low: float, high: float) -> None:
+    header = format_datetime(datetime.now(UTC) + timedelta(seconds=wait_s), usegmt=True) if as_date else str(wait_s)
     answers = AlarmReceiver(script=[(429, {"Retry-After": header})])
     with answers as receiver, pytest.raises(DeliveryFailed) as failed:
         webhook(receiver.url, tmp_path).send(alarm(1))
