@@ -22,8 +22,9 @@ HALO_PX = 5.0
 class Field:
     """One labelled field, normalised, at its native scale.
 
-    pixels (Y, X) float32; cells, nuclei (Y, X) int32; cell_centre, nucleus_centre (Y, X) float32; has_nuclei says
-    whether nuclei were labelled at all: where not, the nucleus loss leaves the field out; pixel_size_um > 0.
+    pixels (Y, X) float32; cells, nuclei (Y, X) int32; cell_centre, nucleus_centre (Y, X) float32; cells_known,
+    nuclei_known (Y, X) bool: where labels, background included, can be relied on; the loss leaves the rest out;
+    pixel_size_um > 0.
     """
 
     pixels: NDArray[np.float32]
@@ -31,28 +32,44 @@ class Field:
     nuclei: NDArray[np.int32]
     cell_centre: NDArray[np.float32]
     nucleus_centre: NDArray[np.float32]
-    has_nuclei: bool
+    cells_known: NDArray[np.bool_]
+    nuclei_known: NDArray[np.bool_]
     pixel_size_um: float
 
 
 def make_field(
     pixels: NDArray[np.generic],
-    cells: NDArray[np.integer],
+    cells: NDArray[np.integer] | None,
     nuclei: NDArray[np.integer] | None,
     pixel_size_um: float,
+    *,
+    cells_known: NDArray[np.bool_] | None = None,
+    nuclei_known: NDArray[np.bool_] | None = None,
 ) -> Field:
-    """Normalise a field and compute its targets once, on whole instances."""
-    cell_labels = cells.astype(np.int32)
-    nucleus_labels = np.zeros_like(cell_labels) if nuclei is None else nuclei.astype(np.int32)
+    """Normalise a field and compute its targets once, on whole instances.
+
+    Labels that are None are known nowhere; labels without a plane that says where they are known are known everywhere.
+    """
+    cell_labels, cells_known = _known(cells, cells_known, pixels.shape)
+    nucleus_labels, nuclei_known = _known(nuclei, nuclei_known, pixels.shape)
     return Field(
         pixels=normalize(pixels, pixel_size_um),
         cells=cell_labels,
         nuclei=nucleus_labels,
         cell_centre=centre_map(cell_labels),
         nucleus_centre=centre_map(nucleus_labels),
-        has_nuclei=nuclei is not None,
+        cells_known=cells_known,
+        nuclei_known=nuclei_known,
         pixel_size_um=pixel_size_um,
     )
+
+
+def _known(
+    labels: NDArray[np.integer] | None, known: NDArray[np.bool_] | None, shape: tuple[int, ...]
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    if labels is None:
+        return np.zeros(shape, np.int32), np.zeros(shape, bool)
+    return labels.astype(np.int32), np.ones(shape, bool) if known is None else known
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +77,7 @@ class Batch:
     """Crops of a training step, all [B, ., H, W].
 
     pixels [B, 1, H, W] float32; cell, boundary, nucleus [B, H, W] float32 of 0 and 1; cell_centre, nucleus_centre
-    [B, H, W] float32; has_nuclei [B] float32; seen [B, H, W] float32: 0 where the crop reaches beyond its field.
+    [B, H, W] float32; cells_known, nuclei_known [B, H, W] float32 of 0 and 1: 0 also beyond the field.
     """
 
     pixels: Tensor
@@ -69,8 +86,8 @@ class Batch:
     boundary: Tensor
     nucleus: Tensor
     nucleus_centre: Tensor
-    has_nuclei: Tensor
-    seen: Tensor
+    cells_known: Tensor
+    nuclei_known: Tensor
 
 
 class CropSampler:
@@ -119,8 +136,8 @@ class CropSampler:
             torch.from_numpy(boundary_map(planes.cells)).float(),
             torch.from_numpy(nuclei).float(),
             torch.from_numpy(planes.nucleus_centre * nuclei),
-            torch.tensor(float(planes.has_nuclei)),
-            torch.from_numpy(planes.seen),
+            torch.from_numpy(planes.cells_known),
+            torch.from_numpy(planes.nuclei_known),
         )
 
     def _planes(self, fields: Sequence[Field]) -> "_Planes":
@@ -134,8 +151,8 @@ class CropSampler:
             nuclei=_warp(field.nuclei.astype(np.float32), grid, "nearest").astype(np.int32),
             cell_centre=_warp(field.cell_centre, grid, "bilinear"),
             nucleus_centre=_warp(field.nucleus_centre, grid, "bilinear"),
-            seen=_warp(np.ones_like(field.pixels), grid, "nearest"),
-            has_nuclei=field.has_nuclei,
+            cells_known=_warp(field.cells_known.astype(np.float32), grid, "nearest"),
+            nuclei_known=_warp(field.nuclei_known.astype(np.float32), grid, "nearest"),
         )
 
 
@@ -148,8 +165,8 @@ class _Planes:
     nuclei: NDArray[np.int32]
     cell_centre: NDArray[np.float32]
     nucleus_centre: NDArray[np.float32]
-    seen: NDArray[np.float32]
-    has_nuclei: bool
+    cells_known: NDArray[np.float32]
+    nuclei_known: NDArray[np.float32]
 
 
 def _pasted(planes: _Planes, donor: _Planes, random: np.random.Generator) -> _Planes:
@@ -158,11 +175,11 @@ def _pasted(planes: _Planes, donor: _Planes, random: np.random.Generator) -> _Pl
     Cells that the donor's border cuts are left out: a straight edge inside a crop is nothing that a microscope shows.
     """
     edge = np.concatenate([donor.cells[0], donor.cells[-1], donor.cells[:, 0], donor.cells[:, -1]])
-    whole = np.setdiff1d(np.unique(donor.cells[donor.seen > 0]), np.append(edge, 0))
-    if whole.size == 0 or donor.has_nuclei != planes.has_nuclei:
+    whole = np.setdiff1d(np.unique(donor.cells[donor.cells_known > 0]), np.append(edge, 0))
+    if whole.size == 0:
         return planes
     chosen = random.choice(whole, size=min(whole.size, int(random.integers(1, 4))), replace=False)
-    inside = np.isin(donor.cells, chosen) & (planes.seen > 0)
+    inside = np.isin(donor.cells, chosen) & (planes.cells_known > 0)
     weight = np.clip(1.0 - ndimage.distance_transform_edt(~inside) / HALO_PX, 0.0, 1.0).astype(np.float32)
     weight[(donor.cells > 0) & ~inside] = 0.0
     others = int(planes.cells.max(initial=0)), int(planes.nuclei.max(initial=0))
@@ -173,8 +190,8 @@ def _pasted(planes: _Planes, donor: _Planes, random: np.random.Generator) -> _Pl
         nuclei=np.where(inside, named, planes.nuclei).astype(np.int32),
         cell_centre=np.where(inside, donor.cell_centre, planes.cell_centre),
         nucleus_centre=np.where(inside, donor.nucleus_centre, planes.nucleus_centre),
-        seen=planes.seen,
-        has_nuclei=planes.has_nuclei,
+        cells_known=planes.cells_known,
+        nuclei_known=np.where(inside, donor.nuclei_known, planes.nuclei_known),
     )
 
 

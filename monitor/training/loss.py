@@ -13,13 +13,12 @@ SMOOTH_BETA = 0.1
 
 
 def segmentation_loss(maps: Tensor, batch: Batch) -> Tensor:
-    """Return the scalar loss of [B, 5, H, W] maps; nuclei count only where they were labelled."""
-    everywhere = batch.seen
-    nuclei = batch.seen * batch.has_nuclei[:, None, None]
+    """Return the scalar loss of [B, 5, H, W] maps; cells and nuclei each count only where they are known."""
+    cells, nuclei = batch.cells_known, batch.nuclei_known
     return (
-        _mask_loss(maps[:, Map.CELL], batch.cell, everywhere)
-        + _mask_loss(maps[:, Map.BOUNDARY], batch.boundary, everywhere)
-        + CENTRE_WEIGHT * _centre_loss(maps[:, Map.CELL_CENTRE], batch.cell_centre, everywhere, batch.cell)
+        _mask_loss(maps[:, Map.CELL], batch.cell, cells)
+        + _mask_loss(maps[:, Map.BOUNDARY], batch.boundary, cells)
+        + CENTRE_WEIGHT * _centre_loss(maps[:, Map.CELL_CENTRE], batch.cell_centre, cells, batch.cell)
         + _mask_loss(maps[:, Map.NUCLEUS], batch.nucleus, nuclei)
         + CENTRE_WEIGHT * _centre_loss(maps[:, Map.NUCLEUS_CENTRE], batch.nucleus_centre, nuclei, batch.nucleus)
     )

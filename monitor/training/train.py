@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -101,14 +102,11 @@ def train(
         settings=settings.augment,
         seed=settings.seed + 1000 * run.step,
     )
-    with ThreadPoolExecutor(1) as ahead:
-        upcoming = ahead.submit(sampler.batch, settings.batch_size)
-        losses: list[float] = []
-        saved = reported = time.monotonic()
+    losses: list[float] = []
+    saved = reported = time.monotonic()
+    with closing(_batches(sampler, settings.batch_size, ahead=run.device == "cuda")) as batches:
         while run.step < settings.steps and time.monotonic() - started < until_s:
-            batch = upcoming.result()
-            upcoming = ahead.submit(sampler.batch, settings.batch_size)
-            losses.append(run.advance(batch))
+            losses.append(run.advance(next(batches)))
             now = time.monotonic()
             if len(losses) == 50:
                 report(Progress(run.step, sum(losses) / 50, (now - reported) / 50))
@@ -122,6 +120,22 @@ def train(
     return run.averaged_file
 
 
+def _batches(sampler: CropSampler, size: int, *, ahead: bool) -> Iterator[Batch]:
+    """Yield batches for ever; `ahead` draws the next one beside the step.
+
+    On a CPU that is slower, 0.65 s instead of 0.52 s a step on two cores: the step's threads wait for one another.
+    """
+    if not ahead:
+        while True:
+            yield sampler.batch(size)
+    with ThreadPoolExecutor(1) as beside:
+        upcoming = beside.submit(sampler.batch, size)
+        while True:
+            batch = upcoming.result()
+            upcoming = beside.submit(sampler.batch, size)
+            yield batch
+
+
 class _Run:
     """Network, optimiser and average of one run, with their checkpoint."""
 
@@ -131,11 +145,11 @@ class _Run:
         self._file = folder / "checkpoint.safetensors"
         self.averaged_file = folder / "averaged.safetensors"
         self.step = 0
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
         network = SegmentationNetwork(settings.width, settings.decoder_channels)
         if start is not None:
             network.load_state_dict(start)
-        self._network = network.to(self._device)
+        self._network = network.to(self.device)
         self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # valid, missing in the stubs
         self._averaged = {name: value.detach().clone() for name, value in self._network.state_dict().items()}
         self._optimizer = torch.optim.AdamW(
@@ -148,9 +162,9 @@ class _Run:
         """Take one step and return its loss."""
         for group in self._optimizer.param_groups:
             group["lr"] = self._rate()
-        moved = Batch(*(getattr(batch, name).to(self._device) for name in Batch.__slots__))
+        moved = Batch(*(getattr(batch, name).to(self.device) for name in Batch.__slots__))
         pixels = moved.pixels.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self._device, torch.bfloat16, enabled=_fast_bfloat16(self._device)):
+        with torch.autocast(self.device, torch.bfloat16, enabled=_fast_bfloat16(self.device)):
             maps = self._network(pixels)
         loss = segmentation_loss(maps.float(), moved)
         if not torch.isfinite(loss):
@@ -191,7 +205,7 @@ class _Run:
             )
             raise ModelRefused(message, reason="other_settings")
         self.step = int(metadata["step"])
-        tensors = load_file(self._file, device=self._device)
+        tensors = load_file(self._file, device=self.device)
         self._network.load_state_dict(_under(tensors, "network."))
         self._averaged = _under(tensors, "averaged.")
         full = self._optimizer.state_dict()

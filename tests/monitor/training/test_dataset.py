@@ -26,8 +26,7 @@ def told_field() -> Field:
     """A field whose pixels say what its labels are, so that a shift between them is seen."""
     truth = phantom(1, covered=0.4)
     field = make_field(truth.pixels, truth.cells, truth.nuclei, truth.pixel_size_um)
-    pixels = (truth.cells > 0).astype(np.float32) + (truth.nuclei > 0)
-    return Field(pixels, field.cells, field.nuclei, field.cell_centre, field.nucleus_centre, True, field.pixel_size_um)
+    return replace(field, pixels=(truth.cells > 0).astype(np.float32) + (truth.nuclei > 0))
 
 
 def sampler(
@@ -46,31 +45,30 @@ def test_a_field_is_normalised_and_has_its_targets() -> None:
     assert (field.pixels == normalize(truth.pixels, truth.pixel_size_um)).all()
     assert (field.cell_centre == centre_map(truth.cells)).all()
     assert (field.nucleus_centre == centre_map(truth.nuclei)).all()
-    assert field.has_nuclei
+    assert field.cells_known.all() and field.nuclei_known.all()
     assert field.cells.dtype == field.nuclei.dtype == np.int32
 
 
 def test_a_field_without_labelled_nuclei_says_so() -> None:
     field = field_of(nuclei=False)
-    assert not field.has_nuclei
+    assert field.cells_known.all() and not field.nuclei_known.any()
     assert not field.nuclei.any()
     assert not field.nucleus_centre.any()
     batch = sampler((1.0, [field])).batch(3)
-    assert not batch.has_nuclei.any()
+    assert not batch.nuclei_known.any()
     assert not batch.nucleus.any()
 
 
 def test_a_batch_has_the_shapes_and_ranges_it_promises() -> None:
     batch = sampler((1.0, [field_of(1), field_of(2)]), settings=AugmentSettings()).batch(5)
     assert batch.pixels.shape == (5, 1, CROP, CROP)
-    assert batch.has_nuclei.tolist() == [1.0] * 5
     for name, part in parts(batch).items():
         assert part.dtype == torch.float32, name
         assert torch.isfinite(part).all(), name
-        if name not in ("pixels", "has_nuclei"):
+        if name != "pixels":
             assert part.shape == (5, CROP, CROP), name
             assert part.min() >= 0.0 and part.max() <= 1.0 + 1e-6, name
-    for part in (batch.cell, batch.boundary, batch.nucleus, batch.seen):
+    for part in (batch.cell, batch.boundary, batch.nucleus, batch.cells_known, batch.nuclei_known):
         assert set(part.unique().tolist()) <= {0.0, 1.0}
 
 
@@ -95,15 +93,15 @@ def test_centres_lie_inside_and_boundaries_at_the_edge() -> None:
     assert 0.0 < batch.boundary.sum() < batch.cell.sum()
 
 
-def test_what_lies_beyond_the_field_is_not_seen() -> None:
+def test_what_lies_beyond_the_field_is_not_known() -> None:
     truth = phantom(1, covered=0.4)
     small = make_field(truth.pixels[:40, :40], truth.cells[:40, :40], None, truth.pixel_size_um)
     batch = sampler((1.0, [small])).batch(4)
-    assert batch.seen.mean() == pytest.approx((40 / CROP) ** 2, rel=0.05)
-    assert not batch.cell[batch.seen == 0].any()
-    assert (batch.pixels[:, 0][batch.seen == 0] == 0.0).float().mean() > 0.95
+    assert batch.cells_known.mean() == pytest.approx((40 / CROP) ** 2, rel=0.05)
+    assert not batch.cell[batch.cells_known == 0].any()
+    assert (batch.pixels[:, 0][batch.cells_known == 0] == 0.0).float().mean() > 0.95
     whole = sampler((1.0, [field_of()])).batch(4)
-    assert whole.seen.mean() > 0.8
+    assert whole.cells_known.mean() > 0.8
 
 
 def test_crops_are_at_the_scale_of_the_network() -> None:
@@ -120,7 +118,8 @@ def test_crops_are_at_the_scale_of_the_network() -> None:
 def test_groups_are_drawn_by_their_shares() -> None:
     labelled, bare = field_of(1), field_of(2, nuclei=False)
     batch = sampler((3.0, [labelled]), (1.0, [bare]), (5.0, []), (0.0, [bare])).batch(120)
-    assert 0.62 < batch.has_nuclei.mean() < 0.88
+    with_nuclei = batch.nuclei_known.amax((1, 2))
+    assert 0.62 < with_nuclei.mean() < 0.88
 
 
 def test_the_same_seed_draws_the_same_crops() -> None:
@@ -143,9 +142,8 @@ def planes(*squares: tuple[int, int], level: float, side: int = 12) -> dataset._
         cells[max(row, 0) : row + side, column : column + side] = number
         nuclei[row + 4 : row + 6, column + 4 : column + 6] = number
     pixels = np.where(cells > 0, level, 0.1 * level).astype(np.float32)
-    return dataset._Planes(
-        pixels, cells, nuclei, centre_map(cells), centre_map(nuclei), np.ones((64, 64), np.float32), True
-    )
+    known = np.ones((64, 64), np.float32)
+    return dataset._Planes(pixels, cells, nuclei, centre_map(cells), centre_map(nuclei), known, known)
 
 
 def test_a_pasted_cell_brings_its_pixels_labels_and_targets() -> None:
@@ -176,6 +174,21 @@ def test_cells_that_the_border_cuts_are_not_pasted() -> None:
     assert dataset._pasted(there, donor, np.random.default_rng(0)) is there
 
 
-def test_a_crop_with_nuclei_takes_no_cells_without() -> None:
-    there, donor = planes((10, 10), level=1.0), replace(planes((40, 40), level=3.0), has_nuclei=False)
-    assert dataset._pasted(there, donor, np.random.default_rng(0)) is there
+def test_a_pasted_cell_whose_nuclei_nobody_labelled_leaves_them_unknown() -> None:
+    there, donor = planes((10, 10), level=1.0), planes((40, 40), level=3.0)
+    bare = replace(donor, nuclei=np.zeros_like(donor.nuclei), nuclei_known=np.zeros_like(donor.nuclei_known))
+    found = dataset._pasted(there, bare, np.random.default_rng(0))
+    assert (found.cells == 2).any()
+    assert ((found.nuclei_known == 0) == (donor.cells > 0)).all()
+
+
+def test_labels_known_in_part_are_known_there_only() -> None:
+    truth = phantom(1, covered=0.4)
+    left = np.zeros(truth.pixels.shape, bool)
+    left[:, : left.shape[1] // 2] = True
+    field = make_field(truth.pixels, None, truth.nuclei, truth.pixel_size_um, nuclei_known=left)
+    assert not field.cells_known.any() and not field.cells.any()
+    assert (field.nuclei_known == left).all()
+    batch = sampler((1.0, [field])).batch(8)
+    assert not batch.cells_known.any()
+    assert 0.2 < batch.nuclei_known.mean() < 0.8

@@ -10,7 +10,7 @@ from monitor.training.loss import segmentation_loss
 SIZE = (2, 16, 16)
 
 
-def batch_of(has_nuclei: tuple[float, float] = (1.0, 1.0)) -> Batch:
+def batch_of(nuclei_known: tuple[float, float] = (1.0, 1.0)) -> Batch:
     cell, centre, boundary, nucleus = torch.zeros(4, *SIZE)
     cell[:, 4:12, 4:12] = 1.0
     centre[:, 7:9, 7:9] = 1.0
@@ -23,8 +23,8 @@ def batch_of(has_nuclei: tuple[float, float] = (1.0, 1.0)) -> Batch:
         boundary=boundary,
         nucleus=nucleus,
         nucleus_centre=centre.clone(),
-        has_nuclei=torch.tensor(has_nuclei),
-        seen=torch.ones(SIZE),
+        cells_known=torch.ones(SIZE),
+        nuclei_known=torch.ones(SIZE) * torch.tensor(nuclei_known)[:, None, None],
     )
 
 
@@ -68,6 +68,16 @@ def test_nuclei_are_left_out_where_they_were_not_labelled(plane: Map) -> None:
     assert segmentation_loss(labelled, batch) != before
 
 
+@pytest.mark.parametrize("plane", [Map.CELL, Map.CELL_CENTRE, Map.BOUNDARY])
+def test_cells_are_left_out_where_only_nuclei_are_known(plane: Map) -> None:
+    batch = replace(batch_of(), cells_known=torch.zeros(SIZE))
+    maps = noise(5)
+    other = maps.clone()
+    other[:, plane] += 3.0
+    assert segmentation_loss(other, batch) == segmentation_loss(maps, batch)
+    assert segmentation_loss(-perfect(batch), batch) > 20.0
+
+
 def test_no_labelled_nuclei_at_all_is_finite_and_leaves_the_cells() -> None:
     batch = batch_of((0.0, 0.0))
     maps = noise(1).requires_grad_()
@@ -81,17 +91,17 @@ def test_no_labelled_nuclei_at_all_is_finite_and_leaves_the_cells() -> None:
 
 @pytest.mark.parametrize("plane", list(Map))
 def test_what_lies_beyond_the_field_does_not_count(plane: Map) -> None:
-    seen = torch.ones(SIZE)
-    seen[:, :, 13:] = 0.0
-    batch = replace(batch_of(), seen=seen)
+    known = torch.ones(SIZE)
+    known[:, :, 13:] = 0.0
+    batch = replace(batch_of(), cells_known=known, nuclei_known=known)
     maps = noise(2)
     other = maps.clone()
     other[:, plane, :, 13:] += 5.0
     assert segmentation_loss(other, batch) == pytest.approx(float(segmentation_loss(maps, batch)))
 
 
-def test_a_batch_of_which_nothing_is_seen_costs_nothing() -> None:
-    batch = replace(batch_of(), seen=torch.zeros(SIZE))
+def test_a_batch_of_which_nothing_is_known_costs_nothing() -> None:
+    batch = replace(batch_of((0.0, 0.0)), cells_known=torch.zeros(SIZE))
     assert segmentation_loss(noise(3), batch) == 0.0
 
 
