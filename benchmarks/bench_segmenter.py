@@ -9,10 +9,9 @@ defocused fields, and further images given with --unreadable.
 """
 
 import argparse
+import functools
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from machine import machine
@@ -24,81 +23,17 @@ import monitor
 from monitor.errors import FrameRejected
 from monitor.frames.frame import Frame
 from monitor.frames.reader import ReadLimits, read_frame
-from monitor.segmentation.segmenter import Segmentation, Segmenter, load_segmenter
-from monitor.training.metrics import Matches, match_instances, score
+from monitor.segmentation.segmenter import Segmenter, load_segmenter
+from monitor.training.robustness import robustness
 from monitor.training.sources import LabelledImage, read_labelled
 
-Change = Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.float32]]
 
-
-def _gain(factor: float) -> Change:
-    return lambda pixels, random: (pixels - np.median(pixels)) * factor + np.median(pixels)
-
-
-def _gamma(power: float) -> Change:
-    def change(pixels: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
-        low, high = pixels.min(), pixels.max()
-        return ((pixels - low) / (high - low)) ** power * (high - low) + low
-
-    return change
-
-
-def _vignette(pixels: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
-    y, x = (np.linspace(-1.0, 1.0, side, dtype=np.float32) for side in pixels.shape)
-    return pixels * (1.0 - 0.35 * (y[:, None] ** 2 + x[None, :] ** 2) / 2.0)
-
-
-def _noise(pixels: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
-    spread = 1.4826 * np.median(np.abs(pixels - np.median(pixels)))
-    return pixels + random.normal(0.0, spread, pixels.shape).astype(np.float32)
-
-
-def _eight_bits(pixels: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
-    low, high = np.percentile(pixels, [0.1, 99.9])
-    return np.round(np.clip((pixels - low) / (high - low), 0.0, 1.0) * 255.0).astype(np.uint8)
-
-
-CHANGES: dict[str, Change] = {
-    "clean": lambda pixels, random: pixels,
-    "gain x0.25": _gain(0.25),
-    "gain x0.5": _gain(0.5),
-    "gain x2": _gain(2.0),
-    "inverted": _gain(-1.0),
-    "inverted, gain x0.5": _gain(-0.5),
-    "gamma 0.7": _gamma(0.7),
-    "gamma 1.4": _gamma(1.4),
-    "vignette": _vignette,
-    "defocus 1.5 um": lambda pixels, random: ndimage.gaussian_filter(pixels, 1.5 / 0.87),
-    "noise": _noise,
-    "uint8": _eight_bits,
-}
-SCALES = (0.5, 0.75, 1.5, 2.0)
-
-
-def robustness(segmenter: Segmenter, images: list[LabelledImage]) -> dict[str, float]:
-    """Return AP50 by kind of change."""
-    found: dict[str, list[Matches]] = {}
-    for image in images:
-        random = np.random.default_rng(7)
-        clean = image.pixels.astype(np.float32)
-        for name, change in CHANGES.items():
-            matches = _match(segmenter, change(clean, random), image.cells, image.pixel_size_um)
-            found.setdefault(name, []).append(matches)
-        for factor in SCALES:
-            side = [max(64, round(length / factor)) for length in clean.shape]
-            zoom = [new / old for new, old in zip(side, clean.shape, strict=True)]
-            blurred = ndimage.gaussian_filter(clean, 0.4 * factor) if factor > 1.0 else clean
-            pixels = ndimage.zoom(blurred, zoom, order=1)
-            labels = ndimage.zoom(image.cells, zoom, order=0)
-            matches = _match(segmenter, pixels, labels, image.pixel_size_um * factor)
-            found.setdefault(f"pixel size x{factor:g}", []).append(matches)
-    return {name: score(matches).ap50 for name, matches in found.items()}
-
-
-def _match(segmenter: Segmenter, pixels: NDArray[Any], cells: NDArray[np.int32], pixel_size_um: float) -> Matches:
-    (found,) = segmenter.segment([Frame(pixels, pixel_size_um)])
-    predicted = found.cells if isinstance(found, Segmentation) else np.zeros_like(cells)
-    return match_instances(cells, predicted, pixels.astype(np.float32))
+def masks(segmenter: Segmenter, frame: Frame) -> tuple[NDArray[np.int32], NDArray[np.int32], str | None]:
+    """Return cells, nuclei and verdict of one frame."""
+    (found,) = segmenter.segment([frame])
+    if isinstance(found, FrameRejected):
+        raise found
+    return found.cells, found.nuclei, found.quality.reason
 
 
 def unreadable(images: list[LabelledImage]) -> dict[str, list[Frame]]:
@@ -163,7 +98,7 @@ def main() -> None:
     parts = args.only.split(",")
     images = [i for i in read_labelled(args.labelled, args.pixel_size) if any(part in i.name for part in parts)]
     segmenter = load_segmenter(args.weights)
-    scores = robustness(segmenter, images)
+    scores = robustness(functools.partial(masks, segmenter), images)
     clean = scores["clean"]
     for name, ap50 in scores.items():
         print(f"{name:22} AP50 {ap50:.3f}   {ap50 / max(clean, 1e-9):.2f} of clean")

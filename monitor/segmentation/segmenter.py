@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from monitor.engine.averaged import EightfoldEngine
 from monitor.engine.base import SegmentationEngine
 from monitor.engine.eager import EagerEngine
+from monitor.engine.tiled import TiledEngine
 from monitor.errors import EngineFailure, FrameRejected
 from monitor.frames.frame import Frame
 from monitor.frames.normalize import normalize
@@ -48,7 +49,7 @@ class Segmentation:
 
 
 class Segmenter:
-    """Segments frames of any size; whole frames, never tiles, so there are no seams."""
+    """Segments frames of any size; maps are decoded for the whole frame, so instances have no seams."""
 
     def __init__(self, engine: SegmentationEngine, card: ModelCard, quality: QualitySettings | None = None) -> None:
         self._engine = engine
@@ -140,7 +141,7 @@ def load_segmenter(weights: Path | None = None, *, threads: int | None = None, t
     `tta` averages over mirrored and turned copies of each frame: steadier outlines for eight times the work.
     """
     network, card = load_network(weights or SHIPPED)
-    engine = EagerEngine(network, threads=threads)
+    engine = TiledEngine(EagerEngine(network, threads=threads))
     return Segmenter(EightfoldEngine(engine) if tta else engine, card)
 
 
