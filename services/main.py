@@ -204,8 +204,16 @@ def evaluate_segmenter_(
 
 @train_app.command("segmenter")
 def train_segmenter_(
-    folders: Annotated[list[Path], typer.Argument(help="Images with label images beside them, or COCO files.")],
     out: Annotated[Path, typer.Option(help="Folder for checkpoint, weights, card and curves; goes on if it is there.")],
+    folders: Annotated[
+        list[Path] | None, typer.Argument(help="Images with label images beside them, or COCO files.")
+    ] = None,
+    stain_pairs: Annotated[
+        Path | None, typer.Option(help="Images with their nuclear stain beside them (a.tif with a_dapi.tif).")
+    ] = None,
+    unlabelled: Annotated[
+        Path | None, typer.Option(help="Image series to learn from what the weights are sure of; kept if it helps.")
+    ] = None,
     pixel_size: PixelSize = None,
     weights: Weights = None,
     from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Begin with a new network.")] = False,
@@ -221,13 +229,16 @@ def train_segmenter_(
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     json: Annotated[Path | None, typer.Option(help="Write scores before and after here.")] = None,
 ) -> None:
-    """Fine-tune our weights on your labelled images (5 to 20 fields help), or train from scratch."""
+    """Fine-tune our weights on your labelled images (5 to 20 fields help) or stained ones, or train from scratch."""
     from monitor.network.checkpoint import SHIPPED
-    from services.training import Plan, train_segmenter
+    from services.training.command import train_segmenter
+    from services.training.plan import Plan
 
     plan = Plan(
-        folders=tuple(folders),
+        folders=tuple(folders or ()),
         out=out,
+        stain_pairs=stain_pairs,
+        unlabelled=unlabelled,
         pixel_size_um=pixel_size,
         hold_back=tuple(hold_back.split(",")) if hold_back else None,
         weights=None if from_scratch else weights or SHIPPED,

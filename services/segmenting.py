@@ -67,13 +67,11 @@ def segment_files(
 
 def _segment_file(segmenter: Segmenter, path: Path, out: Path, pixel_size_um: float | None, outputs: Outputs) -> str:
     frame = read_frame(path, root=path.parent, pixel_size_um=pixel_size_um, limits=ReadLimits())
-    (found,) = segmenter.segment([frame])
-    if isinstance(found, FrameRejected):
-        raise found
+    found, stain = segmenter.segment_and_stain(frame)
     for name, labels in (("cells", found.cells), ("nuclei", found.nuclei)):
         write_labels(out / f"{path.stem}_{name}.tif", labels, frame.pixel_size_um)
     if outputs.stain:
-        write_stain(out / f"{path.stem}_stain.ome.tif", segmenter.stain(frame), frame.pixel_size_um)
+        write_stain(out / f"{path.stem}_stain.ome.tif", stain, frame.pixel_size_um)
     if outputs.overlay:
         picture = render_overlay(frame.pixels, found.cells, found.nuclei)
         Image.fromarray(picture).save(out / f"{path.stem}_overlay.png")

@@ -103,15 +103,21 @@ class Segmenter:
                     results[index] = self._decoded(frames[index], ready, maps)
         return [result for result in results if result is not None]
 
-    def stain(self, frame: Frame) -> NDArray[np.float32]:
-        """Return virtual stains of a frame, (2, Y, X) float32 in [0, 1]: nucleus, and cytoplasm without nucleus.
+    def segment_and_stain(self, frame: Frame) -> tuple[Segmentation, NDArray[np.float32]]:
+        """Return the masks of a frame and its virtual stains.
 
-        These are the network's probabilities, not intensities: they say where, not how much.
+        Stains are (2, Y, X) float32 in [0, 1]: nucleus, and cytoplasm without nucleus; their sum is the cell. They are
+        the network's probabilities, not intensities: they say where, not how much.
+
+        Raises
+        ------
+        FrameRejected
+            As `segment` returns it.
         """
         ready = normalize(resample(frame, self._card.pixel_size_um), self._card.pixel_size_um)
         (maps,) = self._maps([ready])
         cell, nucleus = (restore_map(_sigmoid(maps[plane]), frame.shape) for plane in (Map.CELL, Map.NUCLEUS))
-        return np.stack([nucleus * cell, cell * (1.0 - nucleus)])
+        return self._decoded(frame, ready, maps), np.stack([nucleus * cell, cell * (1.0 - nucleus)])
 
     def _maps(self, ready: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         """Run a group; on a device that gives up, halve the group down to single frames."""

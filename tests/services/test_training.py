@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 from cases.phantoms import phantom
+from cases.stains import nuclear_stain
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -119,7 +120,7 @@ def test_fine_tuning_leaves_weights_that_can_be_used_and_goes_on_where_it_was(la
 
     card = read_card(out / "segmenter.json")
     assert card.width == read_card().width
-    assert "field3.tif" in card.data[0]
+    assert "held back: field3.tif" in card.data
     assert card.scores["fields, held-back images"] == 1
     scores = json.loads(report.read_text())
     assert scores["before"]["cells"]["fields"] == scores["after"]["cells"]["fields"] == 1
@@ -132,6 +133,65 @@ def test_fine_tuning_leaves_weights_that_can_be_used_and_goes_on_where_it_was(la
     cellvigil("segment", laboratory / "field0.tif", "--weights", out / "segmenter.json", "--out", tmp_path / "masks")
     assert read_card(out / "segmenter.json").sha256 != card.sha256
     assert tifffile.imread(tmp_path / "masks" / "field0_cells.tif").max() > 0
+
+
+@pytest.mark.slow
+def test_stained_views_teach_nuclei_and_are_scored_against_the_stain(tmp_path: Path) -> None:
+    pairs, out, report = tmp_path / "pairs", tmp_path / "ours", tmp_path / "report.json"
+    pairs.mkdir()
+    for number in range(3):
+        truth = phantom(20 + number, covered=0.3)
+        tifffile.imwrite(pairs / f"view{number}.tif", truth.pixels)
+        tifffile.imwrite(pairs / f"view{number}_dapi.tif", nuclear_stain(truth, shift=(4, -6)))
+    tifffile.imwrite(pairs / "other.tif", phantom(31, covered=0.3).pixels)
+    tifffile.imwrite(pairs / "other_dapi.tif", nuclear_stain(phantom(32, covered=0.3)))
+    words = ["train", "segmenter", "--stain-pairs", pairs, "--pixel-size", 1.1, "--hold-back", "view2", "--out", out]
+    said = cellvigil(*words, "--simulated", 2, "--steps", 2, "--json", report)
+
+    assert "other.tif is left out: the stain does not lie on the image" in said
+    assert all(f"view{number}.tif: stain moved by -4 rows and 6 columns" in said for number in range(3))
+    scores = json.loads(report.read_text())
+    for when in ("before", "after"):
+        assert scores[when]["stain"]["views"] == 1
+        assert 0.5 < scores[when]["stain"]["correlation"] <= 1.0
+        assert 0.5 < scores[when]["stain"]["f1"] <= 1.0
+    card = read_card(out / "segmenter.json")
+    assert "2 images with nuclear stain" in card.data and "held back: view2.tif" in card.data
+    assert card.scores["nucleus f1, held-back stain"] == pytest.approx(scores["after"]["stain"]["f1"], abs=1e-4)
+
+
+@pytest.mark.slow
+def test_unlabelled_frames_are_kept_as_teachers_only_where_both_scores_gain(laboratory: Path, tmp_path: Path) -> None:
+    series, out, report = tmp_path / "series", tmp_path / "ours", tmp_path / "report.json"
+    series.mkdir()
+    for number in range(2):
+        tifffile.imwrite(series / f"{number}.tif", phantom(40, covered=0.3).pixels + np.uint16(number))
+    words = [
+        *("train", "segmenter", laboratory, "--unlabelled", series, "--pixel-size", 1.1, "--out", out),
+        *("--simulated", 2, "--hold-back", "field3", "--steps", 2, "--json", report),
+    ]
+    result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+
+    assert "2 of 2 unlabelled frames teach" in result.output
+    scores = json.loads(report.read_text())
+    before, after = (scores[when]["robustness"] for when in ("before", "after"))
+    gained = [
+        after["clean"] > before["clean"],
+        sum(after.values()) - after["clean"] > sum(before.values()) - before["clean"],
+    ]
+    assert len(after) == 16
+    assert (out / "segmenter.json").exists() == all(gained)
+    assert result.exit_code == (0 if all(gained) else 1)
+    assert ("not kept" in result.output) != all(gained)
+
+
+@pytest.mark.parametrize(
+    ("words", "mend"),
+    [([], "--stain-pairs"), (["--unlabelled", "."], "labelled"), (["--unlabelled", ".", "--from-scratch"], "labelled")],
+)
+def test_what_teaches_nothing_is_refused(words: list[str], mend: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=mend):
+        CliRunner().invoke(app, ["train", "segmenter", "--out", str(tmp_path), *words], catch_exceptions=False)
 
 
 def test_a_name_that_holds_nothing_back_is_said(laboratory: Path, tmp_path: Path) -> None:

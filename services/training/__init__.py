@@ -1,0 +1,1 @@
+"""`cellvigil train segmenter`: labelled, stained, unlabelled and simulated images into weights with a card."""

@@ -1,0 +1,138 @@
+"""Who says how good averaged weights are: scores on held-back images, early stopping, the choice of a decode."""
+
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from monitor.engine.eager import EagerEngine
+from monitor.errors import FrameRejected
+from monitor.frames.frame import Frame
+from monitor.frames.normalize import normalize
+from monitor.frames.resample import pad_to_multiple, resample, restore_labels
+from monitor.network.checkpoint import DecodeSettings, ModelCard
+from monitor.network.segnet import SegmentationNetwork
+from monitor.segmentation.labels import instances_of
+from monitor.segmentation.segmenter import PLANES, Segmentation, Segmenter
+from monitor.training.evaluate import Evaluation, Segment, evaluate
+from monitor.training.metrics import Matches, match_instances, score
+from monitor.training.sources import LabelledImage
+from monitor.training.teacher import Look
+from monitor.training.train import TrainSettings
+
+PERSISTENCES = (0.05, 0.07, 0.1, 0.14, 0.2)
+BUMPS_UM2 = (0.0, 150.0)
+"""Decodes to choose from, on training fields."""
+PATIENCE = 6
+"""Looks without a better score on the held-back fields, after which the run stops."""
+
+
+class Record:
+    """The curve of a run, one JSON line per report, so that a resumed run goes on with it."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def add(self, row: dict[str, float]) -> None:
+        """Append a row."""
+        with self._file.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(row) + "\n")
+
+    def rows(self) -> list[dict[str, float]]:
+        """Return all rows; a half-written last one is left out."""
+        if not self._file.exists():
+            return []
+        return [json.loads(line) for line in self._file.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+
+
+class Jury:
+    """Scores the averaged weights on the held-back fields now and then, and stops a run that gains nothing."""
+
+    def __init__(
+        self, settings: TrainSettings, decode: DecodeSettings, held_back: Sequence[LabelledImage], record: Record
+    ) -> None:
+        self._settings = settings
+        self._decode = decode
+        self._held_back = held_back
+        self._record = record
+
+    def judge(self, step: int, averaged: Mapping[str, Tensor]) -> bool:
+        """Return whether the run should go on."""
+        if not self._held_back:
+            return True
+        network = SegmentationNetwork(self._settings.width, self._settings.decoder_channels)
+        network.load_state_dict(averaged)
+        found = scores(segmenter_of(network, self._settings, self._decode), self._held_back)
+        assert found is not None
+        self._record.add({"step": step, "ap50": found.cells.ap50, "f1": found.cells.f1})
+        looks = [row["ap50"] for row in self._record.rows() if "ap50" in row]
+        return len(looks) <= PATIENCE or max(looks[-PATIENCE:]) > max(looks[:-PATIENCE])
+
+
+def segmenter_of(network: SegmentationNetwork, settings: TrainSettings, decode: DecodeSettings) -> Segmenter:
+    """Return a segmenter that runs a network in training."""
+    card = ModelCard(
+        name="in training", weights="", sha256="", width=settings.width, decoder_channels=settings.decoder_channels,
+        pixel_size_um=settings.pixel_size_um, decode=decode, data=[], licence="", scores={}, intended_use="",
+        must_not_be_used_for="",
+    )  # fmt: skip
+    return Segmenter(EagerEngine(network), card)
+
+
+def masks_of(segmenter: Segmenter) -> Segment:
+    """Return a segmenter as the evaluation wants it."""
+
+    def segment(frame: Frame) -> tuple[Any, Any, str | None]:
+        (found,) = segmenter.segment([frame])
+        if not isinstance(found, Segmentation):
+            raise found
+        return found.cells, found.nuclei, found.quality.reason
+
+    return segment
+
+
+def look_of(segmenter: Segmenter) -> Look:
+    """Return a segmenter as a teacher of unlabelled frames."""
+
+    def look(frame: Frame) -> tuple[NDArray[np.int32], NDArray[np.float32]] | None:
+        try:
+            found, stain = segmenter.segment_and_stain(frame)
+        except FrameRejected:
+            return None
+        return (found.cells, stain.sum(0)) if found.quality.passes else None
+
+    return look
+
+
+def scores(segmenter: Segmenter, fields: Sequence[LabelledImage]) -> Evaluation | None:
+    """Score a segmenter on labelled images; None without images."""
+    return evaluate(masks_of(segmenter), fields) if fields else None
+
+
+def choose_decode(
+    network: SegmentationNetwork, settings: TrainSettings, decode: DecodeSettings, fields: Sequence[LabelledImage]
+) -> DecodeSettings:
+    """Return the decode of best AP50 on fields that were trained on; ties go to the lower persistence."""
+    if not fields:
+        return decode
+    engine = EagerEngine(network)
+    choices = [
+        decode.model_copy(update={"persistence": persistence, "bump_um2": bump_um2})
+        for persistence, bump_um2 in itertools.product(PERSISTENCES, BUMPS_UM2)
+    ]
+    matches: list[list[Matches]] = [[] for _ in choices]
+    for image in fields:
+        frame = resample(Frame(image.pixels, image.pixel_size_um), settings.pixel_size_um)
+        maps = engine(pad_to_multiple(normalize(frame, settings.pixel_size_um))[None, None])[0]
+        maps = maps[:, : frame.shape[0], : frame.shape[1]]
+        for found, choice in zip(matches, choices, strict=True):
+            cells = instances_of(maps, PLANES, choice, settings.pixel_size_um).cells
+            cells = restore_labels(cells, (image.cells.shape[0], image.cells.shape[1]))
+            found.append(match_instances(image.cells, cells, image.pixels))
+    ap50 = [score(found).ap50 for found in matches]
+    return choices[ap50.index(max(ap50))]
