@@ -70,7 +70,9 @@ class FrameQuality(Fact):
     """Whether a frame and its masks can carry an estimate; thresholds live in `segmentation/quality.py`.
 
     focus: sharpness, higher is sharper, unit-free; illumination: relative unevenness of the background, 0 is flat;
-    doubt: how undecided the network's maps are, 0 decided to 1 undecided; `reason` is set when `passes` is False.
+    doubt: how undecided the network's maps are, 0 decided to 1 undecided; debris_fraction: of the ground;
+    cut_fraction, merged_fraction: of the cells, cut by the border and likely several taken for one; `reason` is set
+    when `passes` is False.
     """
 
     focus: float
@@ -78,6 +80,9 @@ class FrameQuality(Fact):
     saturated_fraction: Fraction
     confluency: Fraction
     doubt: Fraction
+    debris_fraction: Fraction = 0.0
+    cut_fraction: Fraction = 0.0
+    merged_fraction: Fraction = 0.0
     passes: bool
     reason: str | None = None
 

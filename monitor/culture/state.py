@@ -12,7 +12,7 @@ from monitor.culture.settings import CultureSettings
 from monitor.culture.window import RollingWindow
 from monitor.drift.base import Detection
 from monitor.drift.cusum import LowerCusum
-from monitor.messages import AlarmChanged, Channel, DriftDetected, EstimateState, RollingEstimate
+from monitor.messages import AlarmChanged, Channel, DriftDetected, EstimateState, FrameQuality, RollingEstimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +81,8 @@ class FlaskState:
             drifts.append(self._drift(row, Channel.OPTICS, "shewhart-focus", verdict.detection))
         # what is out of focus cannot be read either: optics names the cause, segmentation is judged neither way
         unseen = (verdict.bad or optics.active) and not row.quality.passes
-        unread = None if unseen else row.quality.reason == "not_understood"
-        cause = f"the network cannot read the images: doubt {row.quality.doubt:.2f}"
+        cause = _unreadable(row.quality)
+        unread = None if unseen else bool(cause)
         alarms += self._delayed(Channel.SEGMENTATION, unread, row, cause)
         return drifts, alarms, not (verdict.bad or unread or optics.active or segmentation.active)
 
@@ -137,6 +137,18 @@ def fold(flask: str, rows: Iterable[CultureRow], settings: CultureSettings) -> l
     distinct = {row.row_id: row for row in rows}
     state = FlaskState(flask, settings)
     return [(row, state.step(row)) for row in sorted(distinct.values(), key=fold_order)]
+
+
+def _unreadable(quality: FrameQuality) -> str:
+    """Return why masks of a frame cannot be relied on, empty when they can; focus and light are for the optics."""
+    match quality.reason:
+        case "not_understood":
+            return f"the network cannot read the images: doubt {quality.doubt:.2f}; fine-tune it on fields like these"
+        case "debris":
+            return f"debris covers {100 * quality.debris_fraction:.0f} % of the ground; wash, or look at the culture"
+        case "merged":
+            return f"{100 * quality.merged_fraction:.0f} % of the cells are likely several in one; look at the overlay"
+    return ""
 
 
 def _evidence(row: FrameRow, onset_at: datetime, cause: str) -> Evidence:

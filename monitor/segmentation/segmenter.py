@@ -135,7 +135,7 @@ class Segmenter:
     def _decoded(self, frame: Frame, ready: NDArray[np.float32], maps: NDArray[np.float32]) -> Segmentation:
         scale = self._card.pixel_size_um
         found = instances_of(maps, PLANES, self._card.decode, scale)
-        quality = assess(frame, ready, _sigmoid(maps[Map.CELL]), found.cells, scale, self._quality)
+        quality = assess(frame, ready, _sigmoid(maps[Map.CELL]), found.cells, found.nuclei, scale, self._quality)
         cells = restore_labels(found.cells, frame.shape)
         nuclei = restore_labels(found.nuclei, frame.shape)
         return Segmentation(_compact(cells), _compact(nuclei), quality, frame.pixel_size_um)

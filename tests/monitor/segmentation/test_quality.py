@@ -19,7 +19,7 @@ from monitor.segmentation.quality import (
     unevenness,
 )
 from monitor.synthetic.optics import Optics
-from monitor.synthetic.phantom import Phantom
+from monitor.synthetic.phantom import Debris, Phantom, simulate_frame
 
 
 def decided(cells: np.ndarray) -> np.ndarray:
@@ -31,6 +31,7 @@ def judged(
     *,
     pixels: np.ndarray | None = None,
     cells: np.ndarray | None = None,
+    nuclei: np.ndarray | None = None,
     probability: np.ndarray | None = None,
     settings: QualitySettings | None = None,
 ) -> FrameQuality:
@@ -42,6 +43,7 @@ def judged(
         normalize(shown, taken.pixel_size_um),
         decided(found) if probability is None else probability,
         found,
+        taken.nuclei if nuclei is None else nuclei,
         taken.pixel_size_um,
         settings or QualitySettings(),
     )
@@ -95,6 +97,34 @@ def test_a_constant_frame_is_empty_and_finite() -> None:
     quality = judged(dark, pixels=np.full_like(dark.pixels, 700), cells=np.zeros_like(dark.cells))
     assert quality.reason == "empty"
     assert (quality.focus, quality.illumination) == (0.0, 0.0)
+
+
+def test_a_frame_full_of_floating_debris_fails() -> None:
+    floating = replace(phantom(3).spec, debris=Debris(60, 600))
+    covered = simulate_frame(3, spec=floating)
+    few, many = judged(phantom(3)), judged(covered)
+    assert few.debris_fraction < 0.01 < 0.05 < many.debris_fraction
+    limit = QualitySettings(max_debris=0.5 * many.debris_fraction)
+    assert judged(covered, settings=limit).reason == "debris"
+    assert judged(phantom(3), settings=limit).passes
+
+
+def test_a_frame_whose_cells_were_merged_fails() -> None:
+    taken = phantom(3, 0.5)
+    rows, columns = taken.cells.shape
+    y, x = np.mgrid[:rows, :columns]
+    blocks = (y // (rows // 4) * 4 + x // (columns // 4) + 1).astype(np.int32)
+    quality = judged(taken, cells=blocks, nuclei=taken.nuclei)
+    assert (quality.passes, quality.reason) == (False, "merged")
+    assert quality.merged_fraction > 0.4
+    assert judged(taken).merged_fraction < 0.1
+    assert judged(taken, cells=np.minimum(blocks, 9), nuclei=taken.nuclei).reason is None  # too few to judge
+
+
+def test_cells_at_the_border_are_counted() -> None:
+    taken = phantom(3)
+    edge = np.unique(np.concatenate([taken.cells[0], taken.cells[-1], taken.cells[:, 0], taken.cells[:, -1]]))
+    assert judged(taken).cut_fraction == pytest.approx((edge > 0).sum() / taken.cells.max())
 
 
 def test_the_cause_that_explains_the_others_is_named() -> None:
@@ -184,7 +214,7 @@ def test_light_does_not_depend_on_the_size_of_a_pixel(factor: int) -> None:
     normalized = normalize(coarse, 1.0)
     settings = QualitySettings()
     found = [
-        assess(frame, normalized, decided(cells), cells, 1.0, settings).illumination
+        assess(frame, normalized, decided(cells), cells, np.zeros_like(cells), 1.0, settings).illumination
         for frame in (Frame(fine.pixels, 1.0 / factor), Frame(coarse, 1.0))
     ]
     assert found[0] == pytest.approx(found[1], rel=0.1)
