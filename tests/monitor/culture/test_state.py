@@ -251,3 +251,13 @@ def test_rows_say_when_and_where() -> None:
     assert isinstance(silence, SilenceRow)
     assert (silence.at, silence.flask) == (NOON + 7 * INTERVAL, "A1")
     assert sorted([silence, frame], key=fold_order) == [frame, silence]
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"), [("not_understood", "fine-tune"), ("debris", "debris covers"), ("merged", "several in one")]
+)
+def test_masks_that_cannot_be_relied_on_are_an_alarm_of_their_own_that_says_why(reason: str, said: str) -> None:
+    rows = [*healthy(0, 12), *(frame_row(number, None, reason) for number in range(12, 20))]
+    (alarm,) = alarms_of(history(rows))
+    assert alarm.channel is Channel.SEGMENTATION
+    assert said in alarm.cause
