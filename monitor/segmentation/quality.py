@@ -1,5 +1,6 @@
 """Whether a frame and its masks can carry an estimate, measured on the frame itself."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
@@ -20,6 +21,7 @@ STRIKING = 1.0
 """Normalised brightness, dark or bright, that marks something on the ground: strong contrast, by definition."""
 HALO_UM = 8.0
 ENOUGH_CELLS = 10
+EMPTY_DEBRIS = 0.02
 
 
 class QualitySettings(BaseModel):
@@ -27,7 +29,7 @@ class QualitySettings(BaseModel):
 
     min_focus: absolute, for frames whose fine detail is gone: sharp phase contrast has 0.6 to 1.2, and 0.22 to 0.24
     after a Gaussian of 2.6 um; a loss of focus against the flask's own earlier frames is found sooner, by the optics
-    channel; max_doubt: share of the cell area that the network leaves undecided; max_saturated: share of pixels at the
+    channel; max_doubt: how undecided the network may be, by `doubt_of`; max_saturated: share of pixels at the
     camera's limits; max_debris: share of the ground that is covered by floating cells and debris; max_merged: share of
     the cells, where there are ten or more, that are likely several.
     """
@@ -35,18 +37,30 @@ class QualitySettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     min_focus: Annotated[float, Field(ge=0.0)] = 0.3
-    max_doubt: Annotated[float, Field(gt=0.0, le=1.0)] = 0.45
+    max_doubt: Annotated[float, Field(gt=0.0, le=1.0)] = 0.42
     max_saturated: Annotated[float, Field(gt=0.0, le=1.0)] = 0.2
     max_debris: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
     max_merged: Annotated[float, Field(gt=0.0, le=1.0)] = 0.4
 
 
+@dataclass(frozen=True, slots=True)
+class Masks:
+    """What the network made of a frame, all (Y', X') at its own scale.
+
+    cell, boundary: float32 probabilities; centre: float32, the map with one peak per cell; cells, nuclei: int32 labels.
+    """
+
+    cell: NDArray[np.float32]
+    centre: NDArray[np.float32]
+    boundary: NDArray[np.float32]
+    cells: NDArray[np.int32]
+    nuclei: NDArray[np.int32]
+
+
 def assess(
     frame: Frame,
     normalized: NDArray[np.float32],
-    probability: NDArray[np.float32],
-    cells: NDArray[np.int32],
-    nuclei: NDArray[np.int32],
+    masks: Masks,
     pixel_size_um: float,
     settings: QualitySettings,
 ) -> FrameQuality:
@@ -56,11 +70,12 @@ def assess(
     ----------
     frame
         Camera counts on the frame's own grid, for saturation and light.
-    normalized, probability, cells, nuclei
-        (Y', X') at the network's scale `pixel_size_um`: normalised pixels, cell probability, labels.
+    normalized
+        (Y', X') normalised pixels at the network's scale `pixel_size_um`, that of `masks` too.
     """
+    cells, nuclei = masks.cells, masks.nuclei
     focus = focus_of(normalized, cells, pixel_size_um)
-    doubt = doubt_of(probability)
+    doubt = doubt_of(masks)
     saturated = saturated_fraction(frame.pixels)
     debris = debris_fraction(normalized, cells, pixel_size_um)
     cut, merged = cut_by_border(cells), likely_merged(cells, nuclei, pixel_size_um)
@@ -95,13 +110,39 @@ def focus_of(normalized: NDArray[np.float32], cells: NDArray[np.int32], pixel_si
     return float(np.sqrt(fine_power / coarse_power)) if coarse_power > 0.0 else 0.0
 
 
-def doubt_of(probability: NDArray[np.float32]) -> float:
-    """Return how undecided the network is over what may be cells, 0 (decided) to 1 (every pixel at one half)."""
-    maybe = probability > 0.1
-    if not maybe.any():
-        return 0.0
-    chosen = probability[maybe]
-    return float((4.0 * chosen * (1.0 - chosen)).mean())
+def doubt_of(masks: Masks) -> float:
+    """Return how undecided the network is about what may be cells, 0 (decided) to 1.
+
+    The mean of three: how near to one half the cell probability is where it is above a tenth; how far the cells' centre
+    peaks stay below one; how little of the cells' outlines was predicted as an edge. On images that it can read a
+    network is sure of all three; print, tissue, noise and blur satisfy one, seldom two. Without cells the first alone.
+    """
+    maybe = masks.cell[masks.cell > 0.1]
+    undecided = float((4.0 * maybe * (1.0 - maybe)).mean()) if maybe.size else 0.0
+    count = int(masks.cells.max(initial=0))
+    if count == 0:
+        return undecided if maybe.size > 0.01 * masks.cell.size else 0.0
+    peaks = np.zeros(count + 1, np.float32)
+    inside = masks.cells > 0
+    np.maximum.at(peaks, masks.cells[inside], masks.centre[inside])
+    peak = float(np.clip(np.median(peaks[1:]), 0.0, 1.0))
+    edge = float(masks.boundary[outlines(masks.cells)].mean())
+    return (undecided + (1.0 - peak) + (1.0 - edge)) / 3.0
+
+
+def outlines(cells: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Return (Y, X) bool: pixels of cells that have a pixel of something else beside, below or above them.
+
+    The frame's border is no outline; a cell that fills the frame has its border for one, so that there is always some.
+    """
+    edge = np.zeros(cells.shape, bool)
+    below, beside = cells[1:] != cells[:-1], cells[:, 1:] != cells[:, :-1]
+    edge[1:] |= below
+    edge[:-1] |= below
+    edge[:, 1:] |= beside
+    edge[:, :-1] |= beside
+    edge &= cells > 0
+    return edge if edge.any() else cells > 0
 
 
 def debris_fraction(normalized: NDArray[np.float32], cells: NDArray[np.int32], pixel_size_um: float) -> float:
@@ -138,6 +179,8 @@ def _reason(found: FrameQuality, n_cells: int, settings: QualitySettings) -> str
         return "out_of_focus"
     if found.doubt > settings.max_doubt:
         return "not_understood"
+    if n_cells == 0 and found.debris_fraction > EMPTY_DEBRIS:
+        return "not_understood"  # something stands out, and none of it was read as a cell
     if found.debris_fraction > settings.max_debris:
         return "debris"
     if n_cells == 0:

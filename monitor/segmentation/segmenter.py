@@ -20,7 +20,7 @@ from monitor.messages import FrameQuality
 from monitor.network.checkpoint import SHIPPED, ModelCard, load_network
 from monitor.network.segnet import Map
 from monitor.segmentation.labels import instances_of
-from monitor.segmentation.quality import QualitySettings, assess
+from monitor.segmentation.quality import Masks, QualitySettings, assess
 
 PLANES = (Map.CELL, Map.CELL_CENTRE, Map.BOUNDARY, Map.NUCLEUS, Map.NUCLEUS_CENTRE)
 
@@ -135,7 +135,9 @@ class Segmenter:
     def _decoded(self, frame: Frame, ready: NDArray[np.float32], maps: NDArray[np.float32]) -> Segmentation:
         scale = self._card.pixel_size_um
         found = instances_of(maps, PLANES, self._card.decode, scale)
-        quality = assess(frame, ready, _sigmoid(maps[Map.CELL]), found.cells, found.nuclei, scale, self._quality)
+        cell, boundary = _sigmoid(maps[Map.CELL]), _sigmoid(maps[Map.BOUNDARY])
+        masks = Masks(cell, maps[Map.CELL_CENTRE], boundary, found.cells, found.nuclei)
+        quality = assess(frame, ready, masks, scale, self._quality)
         cells = restore_labels(found.cells, frame.shape)
         nuclei = restore_labels(found.nuclei, frame.shape)
         return Segmentation(_compact(cells), _compact(nuclei), quality, frame.pixel_size_um)

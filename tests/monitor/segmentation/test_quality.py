@@ -11,10 +11,12 @@ from monitor.frames.frame import Frame
 from monitor.frames.normalize import normalize
 from monitor.messages import FrameQuality
 from monitor.segmentation.quality import (
+    Masks,
     QualitySettings,
     assess,
     doubt_of,
     focus_of,
+    outlines,
     saturated_fraction,
     unevenness,
 )
@@ -22,8 +24,16 @@ from monitor.synthetic.optics import Optics
 from monitor.synthetic.phantom import Debris, Phantom, simulate_frame
 
 
-def decided(cells: np.ndarray) -> np.ndarray:
-    return np.where(cells > 0, 0.98, 0.02).astype(np.float32)
+def read(cells: np.ndarray, nuclei: np.ndarray | None = None, cell: np.ndarray | None = None) -> Masks:
+    """What a network would give that is sure of these cells, or undecided where `cell` says so."""
+    sure = np.where(cells > 0, 0.98, 0.02).astype(np.float32)
+    edge = np.where(outlines(cells) & (cells > 0), 0.95, 0.02).astype(np.float32)
+    centre = np.where(cells > 0, 0.95, 0.0).astype(np.float32)
+    if cell is not None:
+        centre, edge = np.minimum(centre, cell), np.minimum(edge, cell)
+    return Masks(
+        sure if cell is None else cell, centre, edge, cells, np.zeros_like(cells) if nuclei is None else nuclei
+    )
 
 
 def judged(
@@ -41,9 +51,7 @@ def judged(
     return assess(
         Frame(shown, taken.pixel_size_um),
         normalize(shown, taken.pixel_size_um),
-        decided(found) if probability is None else probability,
-        found,
-        taken.nuclei if nuclei is None else nuclei,
+        read(found, taken.nuclei if nuclei is None else nuclei, probability),
         taken.pixel_size_um,
         settings or QualitySettings(),
     )
@@ -76,11 +84,11 @@ def test_a_saturated_frame_fails() -> None:
 def test_a_frame_that_the_network_does_not_understand_fails() -> None:
     quality = judged(phantom(3), probability=np.full(phantom(3).cells.shape, 0.5, np.float32))
     assert (quality.passes, quality.reason) == (False, "not_understood")
-    assert quality.doubt == 1.0
+    assert quality.doubt > 0.6
 
 
 def test_a_frame_without_cells_fails() -> None:
-    quality = judged(phantom(3), cells=np.zeros_like(phantom(3).cells))
+    quality = judged(simulate_frame(3, spec=replace(phantom(3).spec, cells=(), debris=Debris(0, 0))))
     assert (quality.passes, quality.reason) == (False, "empty")
     assert quality.confluency == 0.0
 
@@ -174,14 +182,43 @@ def test_focus_of_nothing_is_zero() -> None:
 
 
 @pytest.mark.parametrize(("probability", "doubt"), [(0.0, 0.0), (0.05, 0.0), (0.5, 1.0), (0.9, 0.36), (1.0, 0.0)])
-def test_doubt_of_one_probability(probability: float, doubt: float) -> None:
-    assert doubt_of(np.full((8, 8), probability, np.float32)) == pytest.approx(doubt, abs=1e-6)
+def test_doubt_of_one_probability_without_cells(probability: float, doubt: float) -> None:
+    nothing = np.zeros((8, 8), np.int32)
+    flat = np.full((8, 8), probability, np.float32)
+    assert doubt_of(Masks(flat, flat, flat, nothing, nothing)) == pytest.approx(doubt, abs=1e-6)
 
 
-def test_doubt_is_of_what_may_be_a_cell() -> None:
-    small = np.zeros((100, 100), np.float32)
+def test_a_few_doubtful_pixels_on_an_empty_frame_are_no_doubt() -> None:
+    nothing, small = np.zeros((100, 100), np.int32), np.zeros((100, 100), np.float32)
     small[:5, :5] = 0.5
-    assert doubt_of(small) == 1.0
+    assert doubt_of(Masks(small, small, small, nothing, nothing)) == 0.0
+    small[:20, :20] = 0.5
+    assert doubt_of(Masks(small, small, small, nothing, nothing)) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "more"), [("cell", 0.5, 0.3), ("centre", 0.35, 0.2), ("boundary", 0.05, 0.3)]
+)
+def test_each_kind_of_indecision_adds_to_the_doubt(part: str, value: float, more: float) -> None:
+    sure = read(phantom(3).cells)
+    inside = phantom(3).cells > 0
+    weak = replace(sure, **{part: np.where(inside, value, getattr(sure, part)).astype(np.float32)})
+    assert doubt_of(sure) < 0.1
+    assert doubt_of(weak) == pytest.approx(doubt_of(sure) + more, abs=0.05)
+
+
+def test_outlines_are_the_rims_of_cells_also_against_each_other() -> None:
+    cells = np.zeros((9, 12), np.int32)
+    cells[2:7, 0:4], cells[2:7, 4:8] = 1, 2
+    rim = outlines(cells)
+    assert rim[4, 3] and rim[4, 4] and rim[2, 1] and rim[6, 5] and rim[4, 7]
+    assert not rim[4, 0] and not rim[4, 1] and not rim[4, 8]
+    assert outlines(np.ones((5, 5), np.int32)).all()
+
+
+def test_something_that_stands_out_and_is_no_cell_is_not_understood() -> None:
+    taken = phantom(3, 0.5)
+    assert judged(taken, cells=np.zeros_like(taken.cells)).reason == "not_understood"
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", ">u2"])
@@ -214,7 +251,7 @@ def test_light_does_not_depend_on_the_size_of_a_pixel(factor: int) -> None:
     normalized = normalize(coarse, 1.0)
     settings = QualitySettings()
     found = [
-        assess(frame, normalized, decided(cells), cells, np.zeros_like(cells), 1.0, settings).illumination
+        assess(frame, normalized, read(cells), 1.0, settings).illumination
         for frame in (Frame(fine.pixels, 1.0 / factor), Frame(coarse, 1.0))
     ]
     assert found[0] == pytest.approx(found[1], rel=0.1)
