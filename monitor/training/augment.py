@@ -15,14 +15,15 @@ Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 class AugmentSettings(BaseModel):
     """How strongly crops are changed; scales and gains are natural logarithms.
 
-    log_scale: size of cells is multiplied by e^U(-log_scale, log_scale); invert: probability that darker becomes
-    brighter; log_gain: range of the contrast factor; copy_paste: probability that cells of another crop are laid over;
-    the rest are probabilities of blur, defocus (a wider blur), noise and uneven light.
+    log_scale: size of cells is multiplied by e^T, T triangular in +-log_scale with its top at 0: far scales are seen,
+    seldom; invert: probability that darker becomes brighter; log_gain: range of the contrast factor; copy_paste:
+    probability that cells of another crop are laid over; the rest are probabilities of blur, defocus (a wider blur),
+    noise and uneven light.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    log_scale: Annotated[float, Field(ge=0.0)] = 0.6
+    log_scale: Annotated[float, Field(ge=0.0)] = 0.92
     invert: Probability = 0.3
     log_gain: tuple[float, float] = (-1.3, 0.6)
     change_gain: Probability = 0.7
@@ -41,7 +42,8 @@ def random_affine(
     `step` is the number of field pixels per crop pixel before the random scale.
     """
     rows, columns = shape
-    scale = step * float(np.exp(random.uniform(-settings.log_scale, settings.log_scale)))
+    spread = settings.log_scale
+    scale = step * float(np.exp(random.triangular(-spread, 0.0, spread) if spread > 0.0 else 0.0))
     angle = random.uniform(0.0, 2.0 * np.pi)
     mirror = -1.0 if random.random() < 0.5 else 1.0
     reach = crop_px * scale / 2.0

@@ -70,7 +70,7 @@ def _beginning(plan: Plan) -> tuple[Mapping[str, Tensor] | None, TrainSettings, 
     settings = TrainSettings(
         width=card.width, decoder_channels=card.decoder_channels, pixel_size_um=card.pixel_size_um,
         steps=plan.steps or 1000, warm_up_steps=50, learning_rate=4e-4, judge_steps=100, seed=plan.seed,
-        augment=AugmentSettings(log_scale=0.35),
+        augment=AugmentSettings(log_scale=0.5),
     )  # fmt: skip
     return network.state_dict(), _with_rate(settings, plan.learning_rate), card.decode
 
