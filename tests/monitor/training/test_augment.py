@@ -9,7 +9,15 @@ from torch.nn import functional
 from monitor.training.augment import AugmentSettings, distort, random_affine
 
 NOTHING = AugmentSettings(
-    log_scale=0.0, invert=0.0, log_gain=(0.0, 0.0), change_gain=0.0, blur=0.0, noise=0.0, illumination=0.0
+    log_scale=0.0,
+    invert=0.0,
+    log_gain=(0.0, 0.0),
+    change_gain=0.0,
+    blur=0.0,
+    defocus=0.0,
+    copy_paste=0.0,
+    noise=0.0,
+    illumination=0.0,
 )
 
 
