@@ -31,12 +31,10 @@ from monitor.frames.reader import ReadLimits, read_frame
 from monitor.frames.resample import pad_to_multiple, resample
 from monitor.messages import PotencyEstimated
 from monitor.network.checkpoint import load_network
-from monitor.network.segnet import Map
 from monitor.pipeline import Masks, measure_frame
 from monitor.potency.model import load_model
-from monitor.segmentation.labels import instances_of
 from monitor.segmentation.quality import QualitySettings, assess
-from monitor.segmentation.segmenter import PLANES, Segmentation, load_segmenter
+from monitor.segmentation.segmenter import Segmentation, decode, load_segmenter
 from monitor.synthetic.culture import Culture, demo_fleet
 from services.ingest.admission import Admission
 from services.record.sqlite import SqliteRecord
@@ -98,12 +96,10 @@ def stages(folder: Path, frames: int) -> Timed:
             batch = torch.from_numpy(pad_to_multiple(ready)[None, None]).contiguous(memory_format=torch.channels_last)
             with torch.inference_mode():
                 maps = clock("network", lambda b=batch: network(b).numpy())[0, :, : ready.shape[0], : ready.shape[1]]
-            masks_of = clock("segment: decode", lambda m=maps: instances_of(m, PLANES, card.decode, card.pixel_size_um))
+            decoded = clock("segment: decode", lambda m=maps: decode(m, card.decode, card.pixel_size_um))
             clock(
                 "segment: quality",
-                lambda f=frame, r=ready, m=maps, i=masks_of: assess(
-                    f, r, 1.0 / (1.0 + np.exp(-m[Map.CELL])), i.cells, card.pixel_size_um, QualitySettings()
-                ),
+                lambda f=frame, r=ready, d=decoded: assess(f, r, d, card.pixel_size_um, QualitySettings()),
             )
             (found,) = clock("segment: all, network included", lambda f=frame: segmenter.segment([f]))
             assert isinstance(found, Segmentation)

@@ -44,7 +44,7 @@ class QualitySettings(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Masks:
+class Decoded:
     """What the network made of a frame, all (Y', X') at its own scale.
 
     cell, boundary: float32 probabilities; centre: float32, the map with one peak per cell; cells, nuclei: int32 labels.
@@ -60,7 +60,7 @@ class Masks:
 def assess(
     frame: Frame,
     normalized: NDArray[np.float32],
-    masks: Masks,
+    decoded: Decoded,
     pixel_size_um: float,
     settings: QualitySettings,
 ) -> FrameQuality:
@@ -71,11 +71,11 @@ def assess(
     frame
         Camera counts on the frame's own grid, for saturation and light.
     normalized
-        (Y', X') normalised pixels at the network's scale `pixel_size_um`, that of `masks` too.
+        (Y', X') normalised pixels at the network's scale `pixel_size_um`, that of `decoded` too.
     """
-    cells, nuclei = masks.cells, masks.nuclei
+    cells, nuclei = decoded.cells, decoded.nuclei
     focus = focus_of(normalized, cells, pixel_size_um)
-    doubt = doubt_of(masks)
+    doubt = doubt_of(decoded)
     saturated = saturated_fraction(frame.pixels)
     debris = debris_fraction(normalized, cells, pixel_size_um)
     cut, merged = cut_by_border(cells), likely_merged(cells, nuclei, pixel_size_um)
@@ -110,23 +110,23 @@ def focus_of(normalized: NDArray[np.float32], cells: NDArray[np.int32], pixel_si
     return float(np.sqrt(fine_power / coarse_power)) if coarse_power > 0.0 else 0.0
 
 
-def doubt_of(masks: Masks) -> float:
+def doubt_of(decoded: Decoded) -> float:
     """Return how undecided the network is about what may be cells, 0 (decided) to 1.
 
     The mean of three: how near to one half the cell probability is where it is above a tenth; how far the cells' centre
     peaks stay below one; how little of the cells' outlines was predicted as an edge. On images that it can read a
     network is sure of all three; print, tissue, noise and blur satisfy one, seldom two. Without cells the first alone.
     """
-    maybe = masks.cell[masks.cell > 0.1]
+    maybe = decoded.cell[decoded.cell > 0.1]
     undecided = float((4.0 * maybe * (1.0 - maybe)).mean()) if maybe.size else 0.0
-    count = int(masks.cells.max(initial=0))
+    count = int(decoded.cells.max(initial=0))
     if count == 0:
-        return undecided if maybe.size > 0.01 * masks.cell.size else 0.0
+        return undecided if maybe.size > 0.01 * decoded.cell.size else 0.0
     peaks = np.zeros(count + 1, np.float32)
-    inside = masks.cells > 0
-    np.maximum.at(peaks, masks.cells[inside], masks.centre[inside])
+    inside = decoded.cells > 0
+    np.maximum.at(peaks, decoded.cells[inside], decoded.centre[inside])
     peak = float(np.clip(np.median(peaks[1:]), 0.0, 1.0))
-    edge = float(masks.boundary[outlines(masks.cells)].mean())
+    edge = float(decoded.boundary[outlines(decoded.cells)].mean())
     return (undecided + (1.0 - peak) + (1.0 - edge)) / 3.0
 
 

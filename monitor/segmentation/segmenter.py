@@ -17,10 +17,10 @@ from monitor.frames.frame import Frame
 from monitor.frames.normalize import normalize
 from monitor.frames.resample import pad_to_multiple, resample, restore_labels, restore_map
 from monitor.messages import FrameQuality
-from monitor.network.checkpoint import SHIPPED, ModelCard, load_network
+from monitor.network.checkpoint import SHIPPED, DecodeSettings, ModelCard, load_network
 from monitor.network.segnet import Map
 from monitor.segmentation.labels import instances_of
-from monitor.segmentation.quality import Masks, QualitySettings, assess
+from monitor.segmentation.quality import Decoded, QualitySettings, assess
 
 PLANES = (Map.CELL, Map.CELL_CENTRE, Map.BOUNDARY, Map.NUCLEUS, Map.NUCLEUS_CENTRE)
 
@@ -134,13 +134,18 @@ class Segmenter:
 
     def _decoded(self, frame: Frame, ready: NDArray[np.float32], maps: NDArray[np.float32]) -> Segmentation:
         scale = self._card.pixel_size_um
-        found = instances_of(maps, PLANES, self._card.decode, scale)
-        cell, boundary = _sigmoid(maps[Map.CELL]), _sigmoid(maps[Map.BOUNDARY])
-        masks = Masks(cell, maps[Map.CELL_CENTRE], boundary, found.cells, found.nuclei)
-        quality = assess(frame, ready, masks, scale, self._quality)
+        found = decode(maps, self._card.decode, scale)
+        quality = assess(frame, ready, found, scale, self._quality)
         cells = restore_labels(found.cells, frame.shape)
         nuclei = restore_labels(found.nuclei, frame.shape)
         return Segmentation(_compact(cells), _compact(nuclei), quality, frame.pixel_size_um)
+
+
+def decode(maps: NDArray[np.float32], settings: DecodeSettings, pixel_size_um: float) -> Decoded:
+    """Return labels and probabilities of (K, Y, X) maps at the network's scale."""
+    found = instances_of(maps, PLANES, settings, pixel_size_um)
+    cell, boundary = _sigmoid(maps[Map.CELL]), _sigmoid(maps[Map.BOUNDARY])
+    return Decoded(cell, maps[Map.CELL_CENTRE], boundary, found.cells, found.nuclei)
 
 
 def load_segmenter(weights: Path | None = None, *, threads: int | None = None, tta: bool = False) -> Segmenter:

@@ -11,7 +11,7 @@ from monitor.frames.frame import Frame
 from monitor.frames.normalize import normalize
 from monitor.messages import FrameQuality
 from monitor.segmentation.quality import (
-    Masks,
+    Decoded,
     QualitySettings,
     assess,
     doubt_of,
@@ -24,14 +24,14 @@ from monitor.synthetic.optics import Optics
 from monitor.synthetic.phantom import Debris, Phantom, simulate_frame
 
 
-def read(cells: np.ndarray, nuclei: np.ndarray | None = None, cell: np.ndarray | None = None) -> Masks:
+def read(cells: np.ndarray, nuclei: np.ndarray | None = None, cell: np.ndarray | None = None) -> Decoded:
     """What a network would give that is sure of these cells, or undecided where `cell` says so."""
     sure = np.where(cells > 0, 0.98, 0.02).astype(np.float32)
     edge = np.where(outlines(cells) & (cells > 0), 0.95, 0.02).astype(np.float32)
     centre = np.where(cells > 0, 0.95, 0.0).astype(np.float32)
     if cell is not None:
         centre, edge = np.minimum(centre, cell), np.minimum(edge, cell)
-    return Masks(
+    return Decoded(
         sure if cell is None else cell, centre, edge, cells, np.zeros_like(cells) if nuclei is None else nuclei
     )
 
@@ -185,15 +185,15 @@ def test_focus_of_nothing_is_zero() -> None:
 def test_doubt_of_one_probability_without_cells(probability: float, doubt: float) -> None:
     nothing = np.zeros((8, 8), np.int32)
     flat = np.full((8, 8), probability, np.float32)
-    assert doubt_of(Masks(flat, flat, flat, nothing, nothing)) == pytest.approx(doubt, abs=1e-6)
+    assert doubt_of(Decoded(flat, flat, flat, nothing, nothing)) == pytest.approx(doubt, abs=1e-6)
 
 
 def test_a_few_doubtful_pixels_on_an_empty_frame_are_no_doubt() -> None:
     nothing, small = np.zeros((100, 100), np.int32), np.zeros((100, 100), np.float32)
     small[:5, :5] = 0.5
-    assert doubt_of(Masks(small, small, small, nothing, nothing)) == 0.0
+    assert doubt_of(Decoded(small, small, small, nothing, nothing)) == 0.0
     small[:20, :20] = 0.5
-    assert doubt_of(Masks(small, small, small, nothing, nothing)) == 1.0
+    assert doubt_of(Decoded(small, small, small, nothing, nothing)) == 1.0
 
 
 @pytest.mark.parametrize(
