@@ -8,8 +8,21 @@ from numpy.typing import NDArray
 
 from monitor.frames.frame import Frame
 
-Look = Callable[[Frame], "tuple[NDArray[np.int32], NDArray[np.float32]] | None"]
-"""Frame to cells and their probability, both (Y, X); None when the frame cannot be relied on."""
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a network makes of a frame: cells (Y, X); stain (2, Y, X), its virtual nucleus and cytoplasm in [0, 1].
+
+    reliable is False where the frame fails a quality gate.
+    """
+
+    cells: NDArray[np.int32]
+    stain: NDArray[np.float32]
+    reliable: bool
+
+
+Look = Callable[[Frame], Seen | None]
+"""A network on a frame; None when the frame cannot be segmented at all."""
 SURE = 0.85
 """Least mean probability inside a cell that teaches."""
 BACKGROUND = 0.1
@@ -36,12 +49,14 @@ def teach(look: Look, frames: Sequence[Frame], *, in_sequence: bool) -> list[Tau
     found = [look(frame) for frame in frames]
     taught = []
     for index, (frame, seen) in enumerate(zip(frames, found, strict=True)):
-        if seen is None:
+        if seen is None or not seen.reliable:
             continue
-        cells, probability = seen
+        cells, probability = seen.cells, seen.stain.sum(0)
         sure = _sure(cells, probability)
         beside = [found[near] for near in (index - 1, index + 1) if 0 <= near < len(found)] if in_sequence else []
-        others = [other[0] for other in beside if other is not None and other[0].shape == cells.shape]
+        others = [
+            other.cells for other in beside if other is not None and other.reliable and other.cells.shape == cells.shape
+        ]
         if others:
             sure &= np.any([found_again(cells, other) for other in others], axis=0)
         believed = np.where(sure[cells], cells, 0).astype(np.int32)

@@ -6,12 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from monitor.engine.eager import EagerEngine
-from monitor.errors import FrameRejected
 from monitor.frames.frame import Frame
 from monitor.frames.normalize import normalize
 from monitor.frames.resample import pad_to_multiple, resample, restore_labels
@@ -22,7 +19,6 @@ from monitor.segmentation.segmenter import PLANES, Segmentation, Segmenter
 from monitor.training.evaluate import Evaluation, Segment, evaluate
 from monitor.training.metrics import Matches, match_instances, score
 from monitor.training.sources import LabelledImage
-from monitor.training.teacher import Look
 from monitor.training.train import TrainSettings
 
 PERSISTENCES = (0.05, 0.07, 0.1, 0.14, 0.2)
@@ -94,19 +90,6 @@ def masks_of(segmenter: Segmenter) -> Segment:
         return found.cells, found.nuclei, found.quality.reason
 
     return segment
-
-
-def look_of(segmenter: Segmenter) -> Look:
-    """Return a segmenter as a teacher of unlabelled frames."""
-
-    def look(frame: Frame) -> tuple[NDArray[np.int32], NDArray[np.float32]] | None:
-        try:
-            found, stain = segmenter.segment_and_stain(frame)
-        except FrameRejected:
-            return None
-        return (found.cells, stain.sum(0)) if found.quality.passes else None
-
-    return look
 
 
 def scores(segmenter: Segmenter, fields: Sequence[LabelledImage]) -> Evaluation | None:

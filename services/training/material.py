@@ -14,13 +14,13 @@ from rich.progress import track
 from monitor.errors import FrameRejected, SettingsError
 from monitor.frames.frame import Frame
 from monitor.frames.reader import SUFFIXES, ReadLimits, read_frame
-from monitor.segmentation.segmenter import Segmenter, load_segmenter
+from monitor.segmentation.segmenter import load_segmenter
 from monitor.synthetic.phantom import simulate_frame
 from monitor.training.dataset import Field, make_field
 from monitor.training.sources import LabelledImage, read_labelled
 from monitor.training.stain import read_stain_pairs
-from monitor.training.teacher import TaughtFrame, taught_fraction, teach
-from services.training.jury import look_of
+from monitor.training.teacher import Look, TaughtFrame, taught_fraction, teach
+from services.training.looks import look_of
 from services.training.plan import Plan, split
 from services.training.stained import StainedView, halves, view_of
 
@@ -53,14 +53,15 @@ def gather(plan: Plan, console: Console) -> Material:
     found = Material()
     images = [image for folder in plan.folders for image in read_labelled(folder, plan.pixel_size_um, most=plan.most)]
     found.learnt, found.held_back = split(images, plan.hold_back)
-    teacher = None if plan.weights is None else load_segmenter(plan.weights, tta=True)
+    asked = plan.stain_pairs is not None or plan.unlabelled is not None
+    look = look_of(load_segmenter(plan.weights, tta=True), plan.out / "looks") if asked and plan.weights else None
     if plan.stain_pairs is not None:
-        found.stained, found.stained_held_back = _stained(plan, plan.stain_pairs, teacher, console)
+        found.stained, found.stained_held_back = _stained(plan, plan.stain_pairs, look, console)
     if plan.hold_back is not None and not (found.held_back or found.stained_held_back):
         message = f"--hold-back: no image is named like {', '.join(plan.hold_back)}"
         raise SettingsError(message, reason="hold_back")
-    if plan.unlabelled is not None and teacher is not None:
-        found.taught = _taught(plan.unlabelled, plan.pixel_size_um, teacher, console)
+    if plan.unlabelled is not None and look is not None:
+        found.taught = _taught(plan.unlabelled, plan.pixel_size_um, look, console)
     return found
 
 
@@ -82,7 +83,7 @@ def fields_of(plan: Plan, material: Material, console: Console) -> list[tuple[fl
 
 
 def _stained(
-    plan: Plan, folder: Path, teacher: Segmenter | None, console: Console
+    plan: Plan, folder: Path, look: Look | None, console: Console
 ) -> tuple[list[StainedView], list[StainedView]]:
     pairs = list(read_stain_pairs(folder, plan.pixel_size_um))
     alone = len(pairs) == 1 and plan.hold_back is None
@@ -91,7 +92,7 @@ def _stained(
     views = []
     for pair in _shown(pairs, len(pairs), "registering stains", console):
         try:
-            view = view_of(pair, teacher)
+            view = view_of(pair, look)
         except FrameRejected as error:
             console.print(f"{pair.name} is left out: {error}", markup=False, soft_wrap=True)
             continue
@@ -105,7 +106,7 @@ def _stained(
     return (views[:1], views[1:]) if alone else split(views, plan.hold_back)
 
 
-def _taught(folder: Path, pixel_size_um: float | None, teacher: Segmenter, console: Console) -> list[TaughtFrame]:
+def _taught(folder: Path, pixel_size_um: float | None, look: Look, console: Console) -> list[TaughtFrame]:
     """Label the images below a folder; those of one folder and size are taken for a series in the order of names."""
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     taught: list[TaughtFrame] = []
@@ -113,7 +114,7 @@ def _taught(folder: Path, pixel_size_um: float | None, teacher: Segmenter, conso
     for _, series in groupby(_frames(files, folder, pixel_size_um, console), lambda named: named[0]):
         frames = [frame for _, frame in series]
         n_frames += len(frames)
-        taught += teach(look_of(teacher), frames, in_sequence=len(frames) > 1)
+        taught += teach(look, frames, in_sequence=len(frames) > 1)
     share = 100.0 * taught_fraction(taught)
     console.print(f"{len(taught)} of {n_frames} unlabelled frames teach, by {share:.0f} % of their pixels")
     if not taught:

@@ -10,8 +10,7 @@ from monitor.frames.frame import Frame
 from monitor.segmentation.segmenter import Segmenter
 from monitor.training.metrics import Matches, match_instances, score
 from monitor.training.stain import Registration, StainPair, correlation, dyed_cells, moved, register, stained_nuclei
-from monitor.training.teacher import teach
-from services.training.jury import look_of
+from monitor.training.teacher import Look, teach
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +49,8 @@ class StainScores:
     recall: float
 
 
-def view_of(pair: StainPair, teacher: Segmenter | None) -> StainedView:
-    """Register a pair and read its stains; cells come from the dye, else from what `teacher` is sure of.
+def view_of(pair: StainPair, look: Look | None) -> StainedView:
+    """Register a pair and read its stains; cells come from the dye, else from what the network of `look` is sure of.
 
     Raises
     ------
@@ -59,11 +58,11 @@ def view_of(pair: StainPair, teacher: Segmenter | None) -> StainedView:
         `not_registered`, naming the image.
     """
     frame = Frame(pair.pixels, pair.pixel_size_um)
-    virtual = [] if teacher is None else list(teacher.segment_and_stain(frame)[1])
-    shift = register(pair.pixels, pair.nuclear, pair.pixel_size_um, virtual)
+    seen = None if look is None else look(frame)
+    shift = register(pair.pixels, pair.nuclear, pair.pixel_size_um, [] if seen is None else list(seen.stain))
     stain, covered = moved(pair.nuclear, shift)
     nuclei, decided = stained_nuclei(stain, pair.pixel_size_um)
-    cells, known = _cells(pair, teacher, frame, shift, nuclei)
+    cells, known = _cells(pair, look, frame, shift, nuclei)
     return StainedView(
         name=pair.name,
         pixels=pair.pixels,
@@ -79,11 +78,11 @@ def view_of(pair: StainPair, teacher: Segmenter | None) -> StainedView:
 
 
 def _cells(
-    pair: StainPair, teacher: Segmenter | None, frame: Frame, shift: Registration, nuclei: NDArray[np.int32]
+    pair: StainPair, look: Look | None, frame: Frame, shift: Registration, nuclei: NDArray[np.int32]
 ) -> tuple[NDArray[np.int32] | None, NDArray[np.bool_]]:
     if pair.dye is not None:
         return dyed_cells(moved(pair.dye, shift)[0], pair.dye_kind, nuclei, pair.pixel_size_um)
-    taught = [] if teacher is None else teach(look_of(teacher), [frame], in_sequence=False)
+    taught = [] if look is None else teach(look, [frame], in_sequence=False)
     if not taught:
         return None, np.zeros(frame.shape, bool)
     return taught[0].cells, taught[0].cells_known
