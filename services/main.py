@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,10 +25,19 @@ app.add_typer(evaluate_app, name="evaluate")
 train_app = typer.Typer(help="Models from your own data.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(train_app, name="train")
 
+
+class EngineName(StrEnum):
+    """Engines to choose from; a test holds them against `monitor.segmentation.segmenter.ENGINES`."""
+
+    EAGER = "eager"
+    OPENVINO = "openvino"
+
+
 Config = Annotated[Path | None, typer.Option("--config", help="YAML file with settings; see configs/default.yaml.")]
 State = Annotated[Path | None, typer.Option("--state", help="Folder that holds everything a run keeps. [state]")]
 Weights = Annotated[Path | None, typer.Option("--weights", help="Model card of other weights than the shipped ones.")]
 Tta = Annotated[bool, typer.Option("--tta", help="Average over eight mirrored and turned copies; eight times as long.")]
+Engine = Annotated[EngineName, typer.Option("--engine", help="What runs the network.")]
 Watch = Annotated[Path | None, typer.Option("--watch", help="Folder that the microscope writes to.")]
 PixelSize = Annotated[float | None, typer.Option("--pixel-size", help="Micrometres per pixel, where files lack it.")]
 
@@ -168,12 +178,16 @@ def segment(
     ] = False,
     tta: Tta = False,
     weights: Weights = None,
+    engine: Engine = EngineName.EAGER,
 ) -> None:
     """Outline cells and nuclei on single images: <stem>_cells.tif and <stem>_nuclei.tif, 0 is background."""
     from services.segmenting import Outputs, segment_files
 
     outputs = Outputs(overlay, stain)
-    raise typer.Exit(segment_files(images, out, pixel_size_um=pixel_size, outputs=outputs, tta=tta, weights=weights))
+    code = segment_files(
+        images, out, pixel_size_um=pixel_size, outputs=outputs, tta=tta, weights=weights, engine=engine.value
+    )
+    raise typer.Exit(code)
 
 
 @evaluate_app.command("segmenter")
@@ -185,6 +199,7 @@ def evaluate_segmenter_(
     sheet: Annotated[Path | None, typer.Option(help="Draw the four worst fields here, as PNG.")] = None,
     tta: Tta = False,
     weights: Weights = None,
+    engine: Engine = EngineName.EAGER,
 ) -> None:
     """Score the segmenter on labelled images: AP50, AP75, F1, counts, areas, nuclei; a row per field."""
     from services.segmenting import evaluate_segmenter
@@ -195,6 +210,7 @@ def evaluate_segmenter_(
         pixel_size_um=pixel_size,
         weights=weights,
         tta=tta,
+        engine=engine.value,
         only=lambda name: any(part in name for part in parts),
         json_file=json,
         sheet=sheet,

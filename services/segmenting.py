@@ -41,10 +41,11 @@ def segment_files(
     outputs: Outputs,
     tta: bool,
     weights: Path | None,
+    engine: str = "eager",
 ) -> int:
     """Write `<stem>_cells.tif` and `<stem>_nuclei.tif` for every image; return 1 when one could not be segmented."""
     console = Console(stderr=True)
-    segmenter = load_segmenter(weights, tta=tta)
+    segmenter = load_segmenter(weights, tta=tta, engine=engine)
     out.mkdir(parents=True, exist_ok=True)
     taken: dict[str, Path] = {}
     failed = 0
@@ -120,6 +121,7 @@ def evaluate_segmenter(
     *,
     pixel_size_um: float | None,
     weights: Path | None,
+    engine: str = "eager",
     tta: bool,
     only: Callable[[str], bool],
     json_file: Path | None,
@@ -127,7 +129,7 @@ def evaluate_segmenter(
 ) -> int:
     """Score the segmenter on a folder of labelled images; print a row per field and the totals."""
     console = Console(stderr=json_file is not None)
-    segmenter = load_segmenter(weights, tta=tta)
+    segmenter = load_segmenter(weights, tta=tta, engine=engine)
     images = [image for image in read_labelled(folder, pixel_size_um) if only(image.name)]
     progress = track(images, "scoring", console=console, disable=not console.is_terminal)
     found = evaluate(lambda frame: _masks_of(segmenter, frame), progress)

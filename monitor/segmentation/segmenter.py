@@ -18,10 +18,11 @@ from monitor.frames.normalize import normalize
 from monitor.frames.resample import pad_to_multiple, resample, restore_labels, restore_map
 from monitor.messages import FrameQuality
 from monitor.network.checkpoint import SHIPPED, DecodeSettings, ModelCard, load_network
-from monitor.network.segnet import Map
+from monitor.network.segnet import Map, SegmentationNetwork
 from monitor.segmentation.labels import instances_of
 from monitor.segmentation.quality import Decoded, QualitySettings, assess
 
+ENGINES = ("eager", "openvino")
 PLANES = (Map.CELL, Map.CELL_CENTRE, Map.BOUNDARY, Map.NUCLEUS, Map.NUCLEUS_CENTRE)
 
 
@@ -148,14 +149,32 @@ def decode(maps: NDArray[np.float32], settings: DecodeSettings, pixel_size_um: f
     return Decoded(cell, maps[Map.CELL_CENTRE], boundary, found.cells, found.nuclei)
 
 
-def load_segmenter(weights: Path | None = None, *, threads: int | None = None, tta: bool = False) -> Segmenter:
-    """Return a segmenter with the shipped weights, or those of another card, on the best engine there is.
+def load_segmenter(
+    weights: Path | None = None, *, threads: int | None = None, tta: bool = False, engine: str = "eager"
+) -> Segmenter:
+    """Return a segmenter with the shipped weights, or those of another card.
 
-    `tta` averages over mirrored and turned copies of each frame: steadier outlines for eight times the work.
+    `tta` averages over mirrored and turned copies of each frame: steadier outlines for eight times the work. `engine`
+    is one of `ENGINES`.
+
+    Raises
+    ------
+    ModelRefused
+        See `load_network`.
+    EngineFailure
+        The engine cannot run here, and why.
     """
     network, card = load_network(weights or SHIPPED)
-    engine = TiledEngine(EagerEngine(network, threads=threads))
-    return Segmenter(EightfoldEngine(engine) if tta else engine, card)
+    tiled = TiledEngine(_engine(engine, network, threads))
+    return Segmenter(EightfoldEngine(tiled) if tta else tiled, card)
+
+
+def _engine(name: str, network: SegmentationNetwork, threads: int | None) -> SegmentationEngine:
+    if name == "openvino":
+        from monitor.engine.openvino import OpenVinoEngine
+
+        return OpenVinoEngine(network, threads=threads)
+    return EagerEngine(network, threads=threads)
 
 
 def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:

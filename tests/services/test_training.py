@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from monitor.errors import SettingsError
 from monitor.network.checkpoint import SHIPPED, load_network, read_card
-from services.main import app
+from monitor.segmentation.segmenter import ENGINES
+from services.main import EngineName, app
 
 pytestmark = pytest.mark.skipif(not SHIPPED.exists(), reason="the package was built without weights")
 
@@ -63,6 +64,16 @@ def test_virtual_stains_are_channels_of_an_ome_tiff(laboratory: Path, tmp_path: 
     assert nucleus[nuclei > 0].mean() > 0.5 > 0.1 > nucleus[cells == 0].mean()
     assert cytoplasm[(cells > 0) & (nuclei == 0)].mean() > 0.5 > 0.1 > cytoplasm[cells == 0].mean()
     assert (nucleus + cytoplasm).max() <= 1.001
+
+
+def test_engines_are_named_alike_and_find_the_same_cells(laboratory: Path, tmp_path: Path) -> None:
+    pytest.importorskip("openvino", reason="openvino is not installed: pip install 'cellvigil[openvino]'")
+    assert tuple(engine.value for engine in EngineName) == ENGINES
+    for engine in ENGINES:
+        cellvigil("segment", laboratory / "field0.tif", "--out", tmp_path / engine, "--engine", engine)
+    eager, other = (tifffile.imread(tmp_path / engine / "field0_cells.tif") for engine in ENGINES)
+    assert eager.max() == other.max() > 0
+    assert (eager == other).mean() > 0.999
 
 
 def test_what_cannot_be_segmented_is_named_and_the_rest_goes_on(laboratory: Path, tmp_path: Path) -> None:

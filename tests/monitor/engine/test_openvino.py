@@ -1,0 +1,73 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from cases.phantoms import matches, phantom
+
+from monitor.engine.eager import EagerEngine
+from monitor.frames.frame import Frame
+from monitor.frames.normalize import normalize
+from monitor.frames.resample import pad_to_multiple, resample
+from monitor.network.checkpoint import SHIPPED, load_network
+from monitor.segmentation.segmenter import Segmentation, Segmenter
+
+pytest.importorskip("openvino", reason="openvino is not installed: pip install 'cellvigil[openvino]'")
+pytestmark = pytest.mark.skipif(not SHIPPED.is_file(), reason="no weights lie in monitor/network/weights")
+
+from monitor.engine.openvino import KEPT_SHAPES, OpenVinoEngine  # noqa: E402 (only where openvino is)
+
+
+def ready(seed: int) -> np.ndarray:
+    truth = phantom(seed, covered=0.4)
+    scale = 0.87
+    return pad_to_multiple(normalize(resample(Frame(truth.pixels, truth.pixel_size_um), scale), scale))
+
+
+def test_maps_and_instances_are_those_of_eager() -> None:
+    network, card = load_network()
+    eager, engine = EagerEngine(network), OpenVinoEngine(network)
+    batch = np.stack([ready(1), ready(2)])[:, None]
+    one, other = eager(batch), engine(batch)
+    assert one.shape == other.shape and other.dtype == np.float32
+    assert np.abs(one - other).max() < 1e-3
+    truth = phantom(3, covered=0.4)
+    first, second = (
+        Segmenter(kind, card).segment([Frame(truth.pixels, truth.pixel_size_um)])[0] for kind in (eager, engine)
+    )
+    assert isinstance(first, Segmentation) and isinstance(second, Segmentation)
+    same, n_first, n_second = matches(first.cells, second.cells, 0.95)
+    assert same == n_first == n_second > 10
+
+
+def test_the_same_frame_gives_the_same_maps_and_sizes_do_not_mix() -> None:
+    engine = OpenVinoEngine(load_network()[0], threads=1)
+    small, wide = np.zeros((1, 1, 64, 64), np.float32), np.zeros((2, 1, 64, 96), np.float32)
+    small[..., 20:40, 20:40] = 1.0
+    first = engine(small)
+    assert engine(wide).shape == (2, first.shape[1], 64, 96)
+    assert (engine(small) == first).all()
+
+
+def test_few_sizes_are_kept() -> None:
+    engine = OpenVinoEngine(load_network()[0], threads=1)
+    for columns in range(64, 64 + 32 * (KEPT_SHAPES + 2), 32):
+        engine(np.zeros((1, 1, 64, columns), np.float32))
+    assert len(engine._compiled) == KEPT_SHAPES
+
+
+def test_nothing_is_reported_to_anybody() -> None:
+    """In a process of its own, any attempt to speak to the network ends it."""
+    program = """
+import socket
+def refuse(*words, **more):
+    raise SystemExit("a connection was tried")
+socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
+import numpy, sys
+from monitor.engine.openvino import OpenVinoEngine
+from monitor.network.checkpoint import load_network
+OpenVinoEngine(load_network()[0], threads=1)(numpy.zeros((1, 1, 64, 64), numpy.float32))
+"""
+    program += "assert sys.modules['openvino_telemetry'] is None"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
