@@ -19,6 +19,7 @@ from monitor.errors import ModelRefused
 from monitor.messages import EstimateState, FrameEstimate, FrameQuality
 from monitor.potency.calibration import Calibration
 from monitor.potency.contract import FeatureContract
+from monitor.potency.single_row import SingleRowPredictor
 
 if TYPE_CHECKING:
     import lightgbm
@@ -43,6 +44,7 @@ class PotencyModel:
         digest: str,
     ) -> None:
         self._boosters = boosters
+        self._single = {name: SingleRowPredictor(boosters[name]) for name in QUANTILES}
         self._calibration = calibration
         self.contract = contract
         self.card = card
@@ -71,15 +73,18 @@ class PotencyModel:
 
     def intervals(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (N, 3) low, middle, high of (N, F) rows in the contract's order, sorted, calibrated, in range."""
-        raw = np.sort(
-            np.column_stack([self._boosters[name].predict(rows, num_threads=1) for name in QUANTILES]), axis=1
-        )
+        raw = np.sort(np.column_stack([self._predicted(name, rows) for name in QUANTILES]), axis=1)
         raw[:, 0] -= self._calibration.offset
         raw[:, 2] += self._calibration.offset
         raw[:, 0] = np.minimum(raw[:, 0], raw[:, 1])
         raw[:, 2] = np.maximum(raw[:, 2], raw[:, 1])
         clipped: NDArray[np.float64] = np.clip(raw, self._calibration.lowest, self._calibration.highest)
         return clipped
+
+    def _predicted(self, name: str, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        if len(rows) == 1:
+            return np.array([self._single[name].predict(rows[0])])
+        return np.asarray(self._boosters[name].predict(rows, num_threads=1), np.float64)
 
     def _familiar(self, features: Mapping[str, float]) -> NDArray[np.float64]:
         return np.array([features[name] for name in self._calibration.familiarity.features], float)
