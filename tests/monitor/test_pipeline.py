@@ -35,6 +35,9 @@ class Straight:
     def __init__(self, width: float) -> None:
         self._width = width
 
+    def num_feature(self) -> int:
+        return 2
+
     def predict(self, rows: np.ndarray, num_threads: int = 1) -> np.ndarray:
         return 100.0 - 0.5 * (rows[:, 0] - np.pi * HEALTHY_RADIUS**2) + self._width
 
