@@ -5,9 +5,12 @@ out of reach here: nothing ever leaves the machine.
 """
 
 import hashlib
+import logging
 import sys
 import warnings
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -106,13 +109,25 @@ class OpenVinoEngine:
         return self._compiled[size]
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back what torch and OpenVINO have to say about each other's older calls, tracebacks in it included."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
 def _converted(network: SegmentationNetwork) -> "openvino.Model":
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
 
     rows, columns = torch.export.Dim("rows", min=2, max=256), torch.export.Dim("columns", min=2, max=256)
-    with torch.inference_mode(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch and OpenVINO warn about each other's older calls
+    with torch.inference_mode(), _quiet():
         exported = torch.export.export(
             network, (torch.zeros(1, 1, 96, 64),), dynamic_shapes=({2: 32 * rows, 3: 32 * columns},)
         )

@@ -1,3 +1,4 @@
+import functools
 import subprocess
 import sys
 
@@ -18,6 +19,12 @@ pytestmark = pytest.mark.skipif(not SHIPPED.is_file(), reason="no weights lie in
 from monitor.engine.openvino import KEPT_SHAPES, OpenVinoEngine  # noqa: E402 (only where openvino is)
 
 
+@functools.cache
+def shared_engine() -> OpenVinoEngine:
+    """One conversion takes seconds."""
+    return OpenVinoEngine(load_network()[0], threads=1)
+
+
 def ready(seed: int) -> np.ndarray:
     truth = phantom(seed, covered=0.4)
     scale = 0.87
@@ -26,7 +33,7 @@ def ready(seed: int) -> np.ndarray:
 
 def test_maps_and_instances_are_those_of_eager() -> None:
     network, card = load_network()
-    eager, engine = EagerEngine(network), OpenVinoEngine(network)
+    eager, engine = EagerEngine(network), shared_engine()
     batch = np.stack([ready(1), ready(2)])[:, None]
     one, other = eager(batch), engine(batch)
     assert one.shape == other.shape and other.dtype == np.float32
@@ -41,7 +48,7 @@ def test_maps_and_instances_are_those_of_eager() -> None:
 
 
 def test_the_same_frame_gives_the_same_maps_and_sizes_do_not_mix() -> None:
-    engine = OpenVinoEngine(load_network()[0], threads=1)
+    engine = shared_engine()
     small, wide = np.zeros((1, 1, 64, 64), np.float32), np.zeros((2, 1, 64, 96), np.float32)
     small[..., 20:40, 20:40] = 1.0
     first = engine(small)
@@ -50,7 +57,7 @@ def test_the_same_frame_gives_the_same_maps_and_sizes_do_not_mix() -> None:
 
 
 def test_few_sizes_are_kept() -> None:
-    engine = OpenVinoEngine(load_network()[0], threads=1)
+    engine = shared_engine()
     for columns in range(64, 64 + 32 * (KEPT_SHAPES + 2), 32):
         engine(np.zeros((1, 1, 64, columns), np.float32))
     assert len(engine._compiled) == KEPT_SHAPES
@@ -71,3 +78,4 @@ OpenVinoEngine(load_network()[0], threads=1)(numpy.zeros((1, 1, 64, 64), numpy.f
     program += "assert sys.modules['openvino_telemetry'] is None"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
