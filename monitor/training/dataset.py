@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from monitor.frames.normalize import normalize
 from monitor.training.augment import AugmentSettings, distort, random_affine
-from monitor.training.targets import boundary_map, centre_map
+from monitor.training.targets import boundary_map, centre_map, contact_map
 
 HALO_PX = 5.0
 """A pasted cell fades into its new place over so many pixels."""
@@ -77,7 +77,8 @@ class Batch:
     """Crops of a training step, all [B, ., H, W].
 
     pixels [B, 1, H, W] float32; cell, boundary, nucleus [B, H, W] float32 of 0 and 1; cell_centre, nucleus_centre
-    [B, H, W] float32; cells_known, nuclei_known [B, H, W] float32 of 0 and 1: 0 also beyond the field.
+    [B, H, W] float32; cells_known, nuclei_known [B, H, W] float32 of 0 and 1: 0 also beyond the field; contact
+    [B, H, W] float32, 1 where two cells are near.
     """
 
     pixels: Tensor
@@ -88,6 +89,7 @@ class Batch:
     nucleus_centre: Tensor
     cells_known: Tensor
     nuclei_known: Tensor
+    contact: Tensor
 
 
 class CropSampler:
@@ -138,6 +140,7 @@ class CropSampler:
             torch.from_numpy(planes.nucleus_centre * nuclei),
             torch.from_numpy(planes.cells_known),
             torch.from_numpy(planes.nuclei_known),
+            torch.from_numpy(contact_map(planes.cells)).float(),
         )
 
     def _planes(self, fields: Sequence[Field]) -> "_Planes":

@@ -5,10 +5,13 @@ import heapq
 import numba
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 _STEPS = np.array(
     [(-1, -1, 1), (-1, 0, 0), (-1, 1, 1), (0, -1, 0), (0, 1, 0), (1, -1, 1), (1, 0, 0), (1, 1, 1)], dtype=np.int64
 )
+CONTACT_PX = 4
+"""Cells closer than twice this are told apart with more weight."""
 _FAR_POINTS = 16
 """Most rounds in search of a geodesic centre; plump cells need three to six."""
 
@@ -105,3 +108,12 @@ def boundary_map(labels: NDArray[np.int32]) -> NDArray[np.bool_]:
     wide[:, 1:] |= edge[:, :-1]
     wide[:, :-1] |= edge[:, 1:]
     return wide
+
+
+def contact_map(labels: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Return (Y, X) bool: pixels that have two different instances within `CONTACT_PX` of them."""
+    size = 2 * CONTACT_PX + 1
+    largest = ndimage.maximum_filter(labels, size)
+    smallest = ndimage.minimum_filter(np.where(labels > 0, labels, np.iinfo(np.int32).max), size)
+    contact: NDArray[np.bool_] = (largest > 0) & (smallest < largest)
+    return contact

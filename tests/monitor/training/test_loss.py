@@ -25,6 +25,7 @@ def batch_of(nuclei_known: tuple[float, float] = (1.0, 1.0)) -> Batch:
         nucleus_centre=centre.clone(),
         cells_known=torch.ones(SIZE),
         nuclei_known=torch.ones(SIZE) * torch.tensor(nuclei_known)[:, None, None],
+        contact=torch.zeros(SIZE),
     )
 
 
@@ -115,3 +116,21 @@ def test_going_down_the_gradient_lowers_the_loss() -> None:
         maps = (maps - 5.0 * slope).detach().requires_grad_()
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.7 * losses[0]
+
+
+def test_an_error_between_touching_cells_weighs_more() -> None:
+    batch = batch_of()
+    contact = torch.zeros(SIZE)
+    contact[:, 4:12, 7:9] = 1.0
+    wrong = perfect(batch)
+    wrong[:, Map.CELL, 6:8, 7:9] *= -1.0
+    elsewhere = perfect(batch)
+    elsewhere[:, Map.CELL, 6:8, 4:6] *= -1.0
+    weighed = replace(batch, contact=contact)
+    assert segmentation_loss(wrong, batch) == pytest.approx(float(segmentation_loss(elsewhere, batch)))
+    assert segmentation_loss(wrong, weighed) > 2.0 * segmentation_loss(elsewhere, weighed)
+
+
+def test_contact_says_nothing_where_cells_are_unknown() -> None:
+    batch = replace(batch_of(), cells_known=torch.zeros(SIZE), nuclei_known=torch.zeros(SIZE), contact=torch.ones(SIZE))
+    assert segmentation_loss(noise(3), batch) == 0.0

@@ -7,7 +7,7 @@ import pytest
 from cases.phantoms import phantom
 from scipy import ndimage
 
-from monitor.training.targets import boundary_map, centre_map
+from monitor.training.targets import CONTACT_PX, boundary_map, centre_map, contact_map
 
 ROOT2 = math.sqrt(2.0)
 
@@ -125,3 +125,23 @@ def test_touching_cells_have_a_boundary_between_them() -> None:
 def test_a_cell_that_fills_the_field_has_no_boundary() -> None:
     assert not boundary_map(np.ones((6, 6), np.int32)).any()
     assert not boundary_map(np.zeros((6, 6), np.int32)).any()
+
+
+def test_contact_lies_between_two_cells_and_nowhere_else() -> None:
+    cells = np.zeros((30, 60), np.int32)
+    cells[5:25, 5:25] = 1
+    cells[5:25, 27:47] = 2
+    contact = contact_map(cells)
+    columns = np.flatnonzero(contact[15])
+    assert (columns.min(), columns.max()) == (27 - CONTACT_PX, 24 + CONTACT_PX)
+    assert contact[15, columns.min() : columns.max() + 1].all()
+    assert not contact[:, :20].any()
+
+
+def test_cells_far_apart_or_alone_have_no_contact() -> None:
+    cells = np.zeros((30, 60), np.int32)
+    cells[5:25, 5:20] = 1
+    assert not contact_map(cells).any()
+    cells[5:25, 20 + 2 * CONTACT_PX + 1 : 50] = 2
+    assert not contact_map(cells).any()
+    assert not contact_map(np.zeros((6, 6), np.int32)).any()
