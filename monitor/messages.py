@@ -87,8 +87,28 @@ class FrameQuality(Fact):
     reason: str | None = None
 
 
+class EngineParity(Fact):
+    """How far an engine's labels lie from those of the reference engine on the shipped frames.
+
+    f1: of cells and nuclei at IoU 0.5, the lower of the two; count_error: relative, the larger of the two;
+    feature_error: largest relative difference of a population feature, which `worst_feature` names; `reason` says what
+    is out of tolerance when `passes` is False.
+    """
+
+    frames: Annotated[int, Field(ge=1)]
+    f1: Fraction
+    count_error: Annotated[float, Field(ge=0.0)]
+    feature_error: Annotated[float, Field(ge=0.0)]
+    worst_feature: str
+    passes: bool
+    reason: str | None = None
+
+
 class FrameSegmented(Message):
-    """Label images of cells and nuclei were made and stored; counts are of whole frames, border cells included."""
+    """Label images of cells and nuclei were made and stored; counts are of whole frames, border cells included.
+
+    `parity` is the engine's agreement with the reference engine, None when it is the reference.
+    """
 
     kind: Literal["frame_segmented"] = "frame_segmented"
     frame: FrameArrived
@@ -100,6 +120,7 @@ class FrameSegmented(Message):
     engine: str
     engine_digest: Digest
     weights_digest: Digest
+    parity: EngineParity | None = None
 
     @property
     def frame_id(self) -> str:
@@ -135,11 +156,12 @@ class EstimateState(StrEnum):
 
 
 class Provenance(Fact):
-    """Digests of everything that made an estimate, so that it can be replayed."""
+    """Digests of everything that made an estimate, so that it can be replayed; `parity` as in `FrameSegmented`."""
 
     code_version: str
     engine: str
     engine_digest: Digest
+    parity: EngineParity | None = None
     weights: Digest
     feature_contract: Digest
     potency_model: Digest

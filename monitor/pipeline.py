@@ -19,6 +19,7 @@ from monitor.frames.frame import Frame
 from monitor.messages import (
     AlarmChanged,
     DriftDetected,
+    EngineParity,
     FrameArrived,
     FrameFailed,
     FrameQuality,
@@ -41,6 +42,7 @@ class Masks:
     engine: str
     engine_digest: str
     weights_digest: str
+    parity: EngineParity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,7 @@ def measure_frame(
             code_version=monitor.__version__,
             engine=masks.engine,
             engine_digest=masks.engine_digest,
+            parity=masks.parity,
             weights=masks.weights_digest,
             feature_contract=model.contract.digest,
             potency_model=model.digest,

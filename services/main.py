@@ -24,13 +24,19 @@ evaluate_app = typer.Typer(help="Scores on labelled data.", no_args_is_help=True
 app.add_typer(evaluate_app, name="evaluate")
 train_app = typer.Typer(help="Models from your own data.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(train_app, name="train")
+engine_app = typer.Typer(help="What runs the network here.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(engine_app, name="engine")
 
 
 class EngineName(StrEnum):
-    """Engines to choose from; a test holds them against `monitor.segmentation.segmenter.ENGINES`."""
+    """Engines to choose from; a test holds them against `monitor.engine.choice.ENGINES`."""
 
     EAGER = "eager"
+    COMPILED = "compiled"
+    TENSORRT = "tensorrt"
     OPENVINO = "openvino"
+    OPENVINO_BF16 = "openvino-bf16"
+    OPENVINO_INT8 = "openvino-int8"
 
 
 Config = Annotated[Path | None, typer.Option("--config", help="YAML file with settings; see configs/default.yaml.")]
@@ -38,6 +44,7 @@ State = Annotated[Path | None, typer.Option("--state", help="Folder that holds e
 Weights = Annotated[Path | None, typer.Option("--weights", help="Model card of other weights than the shipped ones.")]
 Tta = Annotated[bool, typer.Option("--tta", help="Average over eight mirrored and turned copies; eight times as long.")]
 Engine = Annotated[EngineName, typer.Option("--engine", help="What runs the network.")]
+Threads = Annotated[int | None, typer.Option("--threads", help="Of the processor; default: torch's own count.")]
 Watch = Annotated[Path | None, typer.Option("--watch", help="Folder that the microscope writes to.")]
 PixelSize = Annotated[float | None, typer.Option("--pixel-size", help="Micrometres per pixel, where files lack it.")]
 
@@ -309,12 +316,53 @@ def server_status_(state: State = None) -> None:
     raise typer.Exit(0 if handle else 1)
 
 
+@engine_app.command("list")
+def engine_list(state: State = None) -> None:
+    """Show what `auto` would try on this machine, and the engines that were built for a state folder."""
+    from services.engines import list_engines
+
+    raise typer.Exit(list_engines(_engine_store(state)))
+
+
+@engine_app.command("check")
+def engine_check(
+    name: Annotated[EngineName | None, typer.Argument(help="One engine; default: all.")] = None,
+    state: State = None,
+    weights: Weights = None,
+    threads: Threads = None,
+) -> None:
+    """Hold engines against eager on the shipped frames: only one that agrees may serve."""
+    from services.engines import check_engines
+
+    raise typer.Exit(check_engines(name.value if name else "auto", weights, _engine_store(state), threads))
+
+
+@engine_app.command("build")
+def engine_build(
+    name: Annotated[EngineName, typer.Argument(help="Which engine.")],
+    state: State = None,
+    weights: Weights = None,
+    threads: Threads = None,
+) -> None:
+    """Build an engine for this machine and a state folder, and check it; `run` takes it from there."""
+    from services.engines import build_engine
+
+    raise typer.Exit(build_engine(name.value, weights, _engine_store(state), threads))
+
+
 @app.command()
 def version() -> None:
     """Print the version."""
     from monitor import __version__
 
     typer.echo(__version__)
+
+
+def _engine_store(state: Path | None) -> Any:  # noqa: ANN401 (EngineStore, whose import is heavy)
+    from monitor.engine.store import EngineStore
+    from services.state_folder import StateFolder
+
+    return EngineStore(StateFolder(_state_folder(state)).engines)
 
 
 def _state_folder(state: Path | None) -> Path:

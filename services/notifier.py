@@ -56,6 +56,10 @@ class OutboxStage:
     def warm_up(self) -> None:
         """Nothing to load."""
 
+    def describe(self) -> dict[str, str]:
+        """Nothing to add."""
+        return {}
+
     def prefetch(self, batch: Sequence[AlarmChanged]) -> None:
         """Nothing to read ahead."""
 

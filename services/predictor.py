@@ -68,6 +68,10 @@ class PredictorStage:
         """Load the potency model and check it on its golden rows."""
         self._model = self._load()
 
+    def describe(self) -> dict[str, str]:
+        """Nothing to add."""
+        return {}
+
     def prefetch(self, batch: Sequence[Input]) -> None:
         """Nothing is read ahead: label images are small and in the page cache."""
 
@@ -103,6 +107,7 @@ class PredictorStage:
             engine=message.engine,
             engine_digest=message.engine_digest,
             weights_digest=message.weights_digest,
+            parity=message.parity,
         )
         return measure_frame(
             message.frame,

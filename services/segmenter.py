@@ -17,7 +17,8 @@ from services.transport.stage import Done, Outcome, Publication, Reject, Retry
 from services.transport.streams import partition_of, segmented
 
 if TYPE_CHECKING:
-    from monitor.segmentation.segmenter import Segmentation, Segmenter
+    from monitor.parity import Chosen
+    from monitor.segmentation.segmenter import Segmentation
 
 READ_AHEAD_THREADS = 2
 """One thread decodes 14 to several hundred 4-megapixel frames a second; two keep ahead of any network on a CPU."""
@@ -33,7 +34,7 @@ class SegmenterStage:
     record, labels
         Where facts and label images are stored before anything is published.
     load
-        Makes the segmenter; called once, in `warm_up`.
+        Chooses the segmenter; called once, in `warm_up`.
     partitions
         Number of predictor streams that flasks are spread over.
     """
@@ -46,7 +47,7 @@ class SegmenterStage:
         frames: FrameFiles,
         record: Record,
         labels: LabelStore,
-        load: "Callable[[], Segmenter]",
+        load: "Callable[[], Chosen]",
         partitions: int,
     ) -> None:
         self._frames = frames
@@ -54,14 +55,18 @@ class SegmenterStage:
         self._labels = labels
         self._load = load
         self._partitions = partitions
-        self._segmenter: Segmenter | None = None
+        self._chosen: Chosen | None = None
         self._readers = ThreadPoolExecutor(READ_AHEAD_THREADS, thread_name_prefix="read-ahead")
         self._ahead: dict[str, Future[Frame]] = {}
 
     def warm_up(self) -> None:
-        """Load the network and run it once."""
-        self._segmenter = self._load()
-        self._segmenter.warm_up()
+        """Choose an engine, load the network and run it once."""
+        self._chosen = self._load()
+        self._chosen.segmenter.warm_up()
+
+    def describe(self) -> dict[str, str]:
+        """Say which engine serves, how it agrees with the reference, and which were refused."""
+        return {} if self._chosen is None else {"engine": self._chosen.why}
 
     def prefetch(self, batch: Sequence[FrameArrived]) -> None:
         """Start to read the frames that come next."""
@@ -94,11 +99,11 @@ class SegmenterStage:
         self._readers.shutdown(wait=True, cancel_futures=True)
 
     def _segment(self, frames: list[tuple[FrameArrived, Frame]]) -> dict[str, Outcome]:
-        if self._segmenter is None:
+        if self._chosen is None:
             raise RuntimeError("warm_up was not called")
         if not frames:
             return {}
-        results = self._segmenter.segment([frame for _, frame in frames])
+        results = self._chosen.segmenter.segment([frame for _, frame in frames])
         outcomes: dict[str, Outcome] = {}
         facts: list[FrameSegmented] = []
         for (arrived, _), result in zip(frames, results, strict=True):
@@ -110,7 +115,8 @@ class SegmenterStage:
         return outcomes | {fact.frame_id: self._done(fact) for fact in facts}
 
     def _store(self, arrived: FrameArrived, result: "Segmentation") -> FrameSegmented:
-        assert self._segmenter is not None
+        assert self._chosen is not None
+        segmenter = self._chosen.segmenter
         return FrameSegmented(
             frame=arrived,
             cells=self._labels.put(arrived.frame_id, "cells", result.cells, arrived.pixel_size_um),
@@ -118,9 +124,10 @@ class SegmenterStage:
             n_cells=result.n_cells,
             n_nuclei=result.n_nuclei,
             quality=result.quality,
-            engine=self._segmenter.engine_name,
-            engine_digest=self._segmenter.engine_digest,
-            weights_digest=self._segmenter.weights_digest,
+            engine=segmenter.engine_name,
+            engine_digest=segmenter.engine_digest,
+            weights_digest=segmenter.weights_digest,
+            parity=self._chosen.parity,
         )
 
     def _done(self, fact: FrameSegmented) -> Done:

@@ -79,8 +79,12 @@ class DeliverySettings(Section):
 
 
 class SegmenterSettings(Section):
-    """How frames are segmented; `threads` None leaves the count to torch, `weights` None takes the shipped ones."""
+    """How frames are segmented; `threads` None leaves the count to torch, `weights` None takes the shipped ones.
 
+    engine: what runs the network; `auto` takes the fastest that is there and agrees with eager.
+    """
+
+    engine: Literal["auto", "eager", "compiled", "tensorrt", "openvino", "openvino-bf16", "openvino-int8"] = "auto"
     batch_size: Annotated[int, Field(ge=1, le=64)] = 8
     weights: Path | None = None
     threads: Annotated[int, Field(ge=1)] | None = None

@@ -35,6 +35,11 @@ class StateFolder:
         return self.root / "masks"
 
     @property
+    def engines(self) -> Path:
+        """Engines that were built for this machine, and how they agreed with the reference."""
+        return self.root / "engines"
+
+    @property
     def logs(self) -> Path:
         """One log file per worker, JSON lines."""
         return self.root / "logs"

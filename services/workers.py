@@ -91,15 +91,17 @@ def _run_ingester(
 
 
 def _segmenter(settings: Settings, state: StateFolder, bus: RedisBus, record: SqliteRecord, replica: int) -> Runner:
-    from monitor.segmentation.segmenter import load_segmenter
+    from monitor.engine.store import EngineStore
+    from monitor.parity import choose_segmenter
     from services.segmenter import SegmenterStage
 
     chosen = settings.segmenter
+    store = EngineStore(state.engines)
     stage = SegmenterStage(
         frames=_frames(settings),
         record=record,
         labels=FileLabels(state.masks),
-        load=lambda: load_segmenter(chosen.weights, threads=chosen.threads),
+        load=lambda: choose_segmenter(chosen.engine, chosen.weights, threads=chosen.threads, store=store),
         partitions=settings.predictor.partitions,
     )
     return _runner(stage, bus, [FRAMES], settings, chosen.batch_size, record)

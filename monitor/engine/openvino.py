@@ -1,4 +1,7 @@
-"""The network on a CPU with OpenVINO: the same maps as eager, about twice as fast.
+"""The network on a CPU with OpenVINO: the same maps as eager, about twice as fast, and twice that in 8 bits.
+
+The 8-bit network is quantised after training by NNCF on the shipped calibration frames, once per weights, and kept in
+the engine store.
 
 OpenVINO reports its import and every conversion to its makers unless its telemetry package is out of reach; it is put
 out of reach here: nothing ever leaves the machine.
@@ -11,19 +14,27 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from monitor.engine.hardware import processor
+from monitor.engine.store import BuiltFor, EngineStore, kept_digest
+from monitor.engine.views import calibration_views, views_digest
 from monitor.errors import EngineFailure
+from monitor.frames.normalize import normalize
+from monitor.frames.resample import pad_to_multiple
 from monitor.network.segnet import SegmentationNetwork
 
 if TYPE_CHECKING:
     import openvino
 
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "bf16", "int8"]
+QUANTISED = "network.xml"
 KEPT_SHAPES = 4
 """Compiled sizes kept at a time: a laboratory's cameras have one or two."""
 
@@ -35,6 +46,8 @@ class OpenVinoEngine:
     ----------
     precision
         `bf16` only where the processor has it: OpenVINO would silently run fp32 instead, which is refused here.
+    quantised
+        File of the 8-bit network, for `int8`; see `quantised`.
 
     Raises
     ------
@@ -43,22 +56,23 @@ class OpenVinoEngine:
     """
 
     def __init__(
-        self, network: SegmentationNetwork, *, precision: Precision = "fp32", threads: int | None = None
+        self,
+        network: SegmentationNetwork,
+        *,
+        precision: Precision = "fp32",
+        threads: int | None = None,
+        quantised: Path | None = None,
     ) -> None:
-        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # an import of it fails, as meant
-        try:
-            import openvino
-        except ImportError as error:
-            message = "openvino is not installed; pip install 'cellvigil[openvino]'"
-            raise EngineFailure(message, reason="not_installed") from error
-        self._version = openvino.__version__
-        self._core = openvino.Core()
+        self._kept = "" if quantised is None else kept_digest(quantised.parent)
+        module = _openvino()
+        self._version = module.__version__
+        self._core = module.Core()
         self._precision = precision
         self._threads = threads
         if precision == "bf16" and "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             message = "this processor has no bf16; choose fp32"
             raise EngineFailure(message, reason="precision")
-        self._model = _converted(network.float().eval())
+        self._model = _converted(network.float().eval()) if quantised is None else self._core.read_model(quantised)
         self._compiled: OrderedDict[tuple[int, int], openvino.CompiledModel] = OrderedDict()
 
     @property
@@ -68,8 +82,10 @@ class OpenVinoEngine:
 
     @property
     def digest(self) -> str:
-        """Digest of engine, precision and versions."""
-        return hashlib.sha256(f"{self.name}|openvino {self._version}|torch {torch.__version__}".encode()).hexdigest()
+        """Digest of engine, precision, versions and, in 8 bits, of the quantised network."""
+        return hashlib.sha256(
+            f"{self.name}|openvino {self._version}|torch {torch.__version__}|{self._kept}".encode()
+        ).hexdigest()
 
     @property
     def batch_size(self) -> int:
@@ -99,7 +115,7 @@ class OpenVinoEngine:
         model.reshape([1, 1, rows, columns])
         options: dict[str, object] = {
             "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[self._precision],
+            "INFERENCE_PRECISION_HINT": "bf16" if self._precision == "bf16" else "f32",
         }
         if self._threads is not None:
             options["INFERENCE_NUM_THREADS"] = self._threads
@@ -107,6 +123,73 @@ class OpenVinoEngine:
         if len(self._compiled) > KEPT_SHAPES:
             self._compiled.popitem(last=False)
         return self._compiled[size]
+
+
+def quantised(
+    network: SegmentationNetwork,
+    weights_sha256: str,
+    *,
+    threads: int | None = None,
+    store: EngineStore,
+    build: bool = True,
+) -> OpenVinoEngine:
+    """Return the engine in 8 bits, from the store or made now, which takes a minute or two.
+
+    Raises
+    ------
+    EngineFailure
+        `not_built`; `not_installed`; `damaged` or `foreign` when a kept one is refused.
+    """
+    openvino = _openvino()
+    built_for = BuiltFor(
+        engine="openvino-cpu-int8",
+        weights_sha256=weights_sha256,
+        machine=processor(),
+        versions={"openvino": openvino.__version__, "torch": torch.__version__},
+        options={"views": views_digest()},
+    )
+    folder = store.find(built_for)
+    if folder is None and not build:
+        message = "it was never built from these weights; run `cellvigil engine build openvino-int8`"
+        raise EngineFailure(message, reason="not_built")
+    if folder is None:
+        folder = store.build(built_for, lambda part: _quantise(network, part / QUANTISED))
+    return OpenVinoEngine(network, precision="int8", threads=threads, quantised=folder / QUANTISED)
+
+
+def _quantise(network: SegmentationNetwork, file: Path) -> None:
+    try:
+        with _quiet():
+            import nncf
+    except ImportError as error:
+        message = "nncf is not installed; pip install 'cellvigil[openvino]'"
+        raise EngineFailure(message, reason="not_installed") from error
+    views = [view[None, None] for view in _calibration()]
+    with _quiet():
+        model = nncf.quantize(
+            _converted(network.float().eval()),
+            nncf.Dataset(views),
+            preset=nncf.QuantizationPreset.MIXED,
+            subset_size=len(views),
+        )
+    _openvino().save_model(model, file, compress_to_fp16=False)
+
+
+def _calibration() -> list[NDArray[np.float32]]:
+    """Return the calibration frames as the network sees them, each with its polarity turned as well."""
+    ready = [pad_to_multiple(normalize(frame.pixels, frame.pixel_size_um)) for frame in calibration_views()]
+    return ready + [-frame for frame in ready]
+
+
+def _openvino() -> ModuleType:
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # an import of it fails, as meant
+    try:
+        import openvino
+    except ImportError as error:
+        message = "openvino is not installed; pip install 'cellvigil[openvino]'"
+        raise EngineFailure(message, reason="not_installed") from error
+    module: ModuleType = openvino
+    return module
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from monitor.engine.averaged import EightfoldEngine
 from monitor.engine.base import SegmentationEngine
-from monitor.engine.eager import EagerEngine
+from monitor.engine.choice import make_engine
 from monitor.engine.tiled import TiledEngine
 from monitor.errors import EngineFailure, FrameRejected
 from monitor.frames.frame import Frame
@@ -18,11 +18,10 @@ from monitor.frames.normalize import normalize
 from monitor.frames.resample import pad_to_multiple, resample, restore_labels, restore_map
 from monitor.messages import FrameQuality
 from monitor.network.checkpoint import SHIPPED, DecodeSettings, ModelCard, load_network
-from monitor.network.segnet import Map, SegmentationNetwork
+from monitor.network.segnet import Map
 from monitor.segmentation.labels import instances_of
 from monitor.segmentation.quality import Decoded, QualitySettings, assess
 
-ENGINES = ("eager", "openvino")
 PLANES = (Map.CELL, Map.CELL_CENTRE, Map.BOUNDARY, Map.NUCLEUS, Map.NUCLEUS_CENTRE)
 
 
@@ -155,7 +154,7 @@ def load_segmenter(
     """Return a segmenter with the shipped weights, or those of another card.
 
     `tta` averages over mirrored and turned copies of each frame: steadier outlines for eight times the work. `engine`
-    is one of `ENGINES`.
+    is one of `monitor.engine.choice.ENGINES`; it is taken as it is, see `monitor.parity` for the gate.
 
     Raises
     ------
@@ -165,16 +164,8 @@ def load_segmenter(
         The engine cannot run here, and why.
     """
     network, card = load_network(weights or SHIPPED)
-    tiled = TiledEngine(_engine(engine, network, threads))
+    tiled = TiledEngine(make_engine(engine, network, card.sha256, threads=threads))
     return Segmenter(EightfoldEngine(tiled) if tta else tiled, card)
-
-
-def _engine(name: str, network: SegmentationNetwork, threads: int | None) -> SegmentationEngine:
-    if name == "openvino":
-        from monitor.engine.openvino import OpenVinoEngine
-
-        return OpenVinoEngine(network, threads=threads)
-    return EagerEngine(network, threads=threads)
 
 
 def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:

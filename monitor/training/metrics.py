@@ -63,15 +63,19 @@ class Scores:
 
 
 def match_instances(
-    truth: NDArray[np.integer], predicted: NDArray[np.integer], pixels: NDArray[np.generic] | None = None
+    truth: NDArray[np.integer],
+    predicted: NDArray[np.integer],
+    pixels: NDArray[np.generic] | None = None,
+    *,
+    min_true_px: int = MIN_TRUE_PX,
 ) -> Matches:
     """Match two label images, (Y, X), 0 background.
 
-    True instances below `MIN_TRUE_PX` pixels are left out. With `pixels` given, bright rounded cells that nobody
+    True instances below `min_true_px` pixels are left out. With `pixels` given, bright rounded cells that nobody
     annotated are no mistakes: a prediction that overlaps the truth by less than a tenth of its area and of which more
     than a fifth is brighter than the background by eight robust deviations is left out.
     """
-    true, found = _compact(_without_small(_compact(truth))), _compact(predicted)
+    true, found = _compact(_without_small(_compact(truth), min_true_px)), _compact(predicted)
     n, m = int(true.max(initial=0)), int(found.max(initial=0))
     pairs = np.bincount(true.ravel() * (m + 1) + found.ravel(), minlength=(n + 1) * (m + 1)).reshape(n + 1, m + 1)
     true_area, found_area = pairs.sum(1)[1:], pairs.sum(0)[1:]
@@ -128,7 +132,7 @@ def joint_rate(
     nuclei: NDArray[np.integer],
 ) -> float:
     """Return the share of true cells that are matched at 0.5 and hold as many nuclei as the truth says."""
-    true, found = _compact(_without_small(_compact(true_cells))), _compact(cells)
+    true, found = _compact(_without_small(_compact(true_cells), MIN_TRUE_PX)), _compact(cells)
     n, m = int(true.max(initial=0)), int(found.max(initial=0))
     if n == 0:
         return 0.0
@@ -174,9 +178,9 @@ def _bright(pixels: NDArray[np.generic]) -> NDArray[np.bool_]:
     return bright
 
 
-def _without_small(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+def _without_small(labels: NDArray[np.int64], min_px: int) -> NDArray[np.int64]:
     area = np.bincount(labels.ravel())
-    return np.where(area[labels] < MIN_TRUE_PX, 0, labels)
+    return np.where(area[labels] < min_px, 0, labels)
 
 
 def _compact(labels: NDArray[np.integer]) -> NDArray[np.int64]:

@@ -26,6 +26,7 @@ class Heartbeat:
         self._settings = settings
         self._stop = threading.Event()
         self._status = {"state": "warming"}
+        self._described: dict[str, str] = {}
         self._progress: float | None = None
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
@@ -44,14 +45,15 @@ class Heartbeat:
             self._status = {"state": "stopped"}
             self._beat(GONE_S)
 
-    def ready(self) -> None:
-        """Say that warming up is over: from here on the loop has to show progress."""
+    def ready(self, described: dict[str, str]) -> None:
+        """Say that warming up is over, and what runs: from here on the loop has to show progress."""
+        self._described = described
         self.progressed(done=0)
         self._beat()
 
     def progressed(self, *, done: int, state: str = "running") -> None:
         """Note that the loop moves; `done` inputs were settled so far."""
-        self._status = {"state": state, "done": str(done)}
+        self._status = {"state": state, "done": str(done), **self._described}
         self._progress = time.monotonic()
 
     def _run(self) -> None:

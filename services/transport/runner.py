@@ -118,8 +118,9 @@ class Runner:
         with self._heartbeat:
             try:
                 self._stage.warm_up()
-                self._heartbeat.ready()
-                self._log.info("ready", streams=self._streams)
+                described = self._stage.describe()
+                self._heartbeat.ready(described)
+                self._log.info("ready", streams=self._streams, **described)
                 self._loop(drain)
             except (EngineFailure, MemoryError) as error:
                 self._log.error("worn_out", error=repr(error), mend="the supervisor starts a fresh process")

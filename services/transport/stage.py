@@ -56,6 +56,9 @@ class Stage(Protocol[In]):
     def warm_up(self) -> None:
         """Load models and run them once; called before the first read."""
 
+    def describe(self) -> dict[str, str]:
+        """Return what a status display should say of this worker, known after `warm_up`; empty when nothing."""
+
     def prefetch(self, batch: Sequence[In]) -> None:
         """Take the hint that these inputs come next, and start reading them; must not block or fail."""
 

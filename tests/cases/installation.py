@@ -32,7 +32,7 @@ class Installation:
             "state": folder / "state",
             "watch": {"folder": self.watch, "settle_s": 0.2, "rescan_s": 2.0, "deadline_s": 1.0},
             "delivery": {"beat_s": 0.5, "block_s": 0.1},
-            "segmenter": {"threads": 1},
+            "segmenter": {"threads": 1, "engine": "eager"},
             "notifier": {"terminal": False},
         }
         for name, values in sections.items():

@@ -10,6 +10,7 @@ from monitor.messages import (
     BlobRef,
     Channel,
     DriftDetected,
+    EngineParity,
     EstimateState,
     FlaskSilent,
     FrameArrived,
@@ -51,6 +52,10 @@ def arrived(number: int = 0, flask: str = "A1") -> FrameArrived:
 
 QUALITY = FrameQuality(focus=12.5, illumination=0.04, saturated_fraction=0.0, confluency=0.42, doubt=0.08, passes=True)
 
+PARITY = EngineParity(
+    frames=6, f1=0.9991, count_error=0.0, feature_error=0.0004, worst_feature="texture_cv_iqr", passes=True
+)
+
 SEGMENTED = FrameSegmented(
     frame=arrived(),
     cells=BlobRef(store="masks", path="ab/cells.tif", sha256=digest("cells")),
@@ -58,9 +63,10 @@ SEGMENTED = FrameSegmented(
     n_cells=87,
     n_nuclei=91,
     quality=QUALITY,
-    engine="eager-fp32",
+    engine="openvino-cpu-fp32",
     engine_digest="e1",
     weights_digest="w1",
+    parity=PARITY,
 )
 
 ESTIMATED = PotencyEstimated(
@@ -76,8 +82,9 @@ ESTIMATED = PotencyEstimated(
     revision=1,
     provenance=Provenance(
         code_version="0.1.0",
-        engine="eager-fp32",
+        engine="openvino-cpu-fp32",
         engine_digest="e1",
+        parity=PARITY,
         weights="w1",
         feature_contract="f1",
         potency_model="m1",

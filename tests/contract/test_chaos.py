@@ -28,6 +28,7 @@ from services.transport.stage import Done, Publication
 class Slow:
     name = "segmenter"
     def warm_up(self): ...
+    def describe(self): return {}
     def prefetch(self, batch): ...
     def process(self, batch):
         time.sleep(0.02 * len(batch))

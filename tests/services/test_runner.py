@@ -39,6 +39,7 @@ class ScriptedStage:
     batches: list[list[str]] = field(default_factory=list)
     hints: list[list[str]] = field(default_factory=list)
     warm_up: Callable[[], None] = lambda: None
+    describe: Callable[[], dict[str, str]] = dict
 
     def prefetch(self, batch: Sequence[FrameArrived]) -> None:
         self.hints.append([message.frame_id for message in batch])
@@ -458,6 +459,25 @@ def test_worker_beats_while_it_warms_up_and_then_while_it_moves(bench: Bench):
     bench.drain(ScriptedStage(judge, warm_up=warm_up), settings)
 
     assert seen == ["warming", "running"]
+
+
+def test_worker_says_what_runs_once_it_is_warm(bench: Bench):
+    seen: list[dict[str, str]] = []
+
+    def warm_up() -> None:
+        time.sleep(0.2)
+        seen.extend(bench.front.statuses().values())
+
+    def judge(message: FrameArrived) -> Outcome:
+        time.sleep(0.1)
+        seen.extend(bench.front.statuses().values())
+        return done(message)
+
+    bench.fill(1)
+    settings = DeliverySettings(beat_s=0.02, block_s=0.02)
+    bench.drain(ScriptedStage(judge, warm_up=warm_up, describe=lambda: {"engine": "of glass"}), settings)
+
+    assert [status.get("engine") for status in seen] == [None, "of glass"]
 
 
 def test_hung_worker_loses_its_lease_and_its_late_result_changes_nothing(bench: Bench):

@@ -35,6 +35,9 @@ class OutwardStage:
 
     def warm_up(self) -> None: ...
 
+    def describe(self) -> dict[str, str]:
+        return {}
+
     def prefetch(self, batch: Sequence[FrameArrived]) -> None: ...
 
     def process(self, batch: Sequence[FrameArrived]) -> list[Outcome]:

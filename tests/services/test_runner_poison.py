@@ -31,6 +31,9 @@ class FrailStage:
 
     def warm_up(self) -> None: ...
 
+    def describe(self) -> dict[str, str]:
+        return {}
+
     def prefetch(self, batch: Sequence[FrameArrived]) -> None:
         if any(message.frame_id == POISON for message in batch):
             threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGKILL)).start()

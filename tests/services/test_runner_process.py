@@ -34,6 +34,7 @@ from services.transport.stage import Done, Publication
 class Slow:
     name = "segmenter"
     def warm_up(self): ...
+    def describe(self): return {}
     def prefetch(self, batch): ...
     def process(self, batch):
         print("working", flush=True)
@@ -58,6 +59,9 @@ class SteadyStage:
         self.done = 0
 
     def warm_up(self) -> None: ...
+
+    def describe(self) -> dict[str, str]:
+        return {}
 
     def prefetch(self, batch: Sequence[FrameArrived]) -> None: ...
 

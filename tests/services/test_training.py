@@ -11,9 +11,9 @@ from cases.stains import nuclear_stain
 from PIL import Image
 from typer.testing import CliRunner
 
+from monitor.engine.choice import ENGINES
 from monitor.errors import SettingsError
 from monitor.network.checkpoint import SHIPPED, load_network, read_card
-from monitor.segmentation.segmenter import ENGINES
 from services.main import EngineName, app
 
 pytestmark = pytest.mark.skipif(not SHIPPED.exists(), reason="the package was built without weights")
@@ -69,9 +69,10 @@ def test_virtual_stains_are_channels_of_an_ome_tiff(laboratory: Path, tmp_path: 
 def test_engines_are_named_alike_and_find_the_same_cells(laboratory: Path, tmp_path: Path) -> None:
     pytest.importorskip("openvino", reason="openvino is not installed: pip install 'cellvigil[openvino]'")
     assert tuple(engine.value for engine in EngineName) == ENGINES
-    for engine in ENGINES:
+    some = ("eager", "openvino")
+    for engine in some:
         cellvigil("segment", laboratory / "field0.tif", "--out", tmp_path / engine, "--engine", engine)
-    eager, other = (tifffile.imread(tmp_path / engine / "field0_cells.tif") for engine in ENGINES)
+    eager, other = (tifffile.imread(tmp_path / engine / "field0_cells.tif") for engine in some)
     assert eager.max() == other.max() > 0
     assert (eager == other).mean() > 0.999
 
