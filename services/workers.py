@@ -7,6 +7,7 @@ from monitor.errors import SettingsError
 from monitor.frames.reader import ReadLimits
 from services.clock import Clock, ScaledClock, SystemClock
 from services.frame_files import FrameFiles
+from services.memory import keep_freed_memory
 from services.record.sqlite import SqliteRecord
 from services.settings import ClockSettings, Settings
 from services.state_folder import StateFolder
@@ -44,6 +45,7 @@ def run_worker(
     """
     if name not in WORKERS:
         raise SettingsError(f"there is no worker {name!r}; choose among {', '.join(WORKERS)}", reason="worker")
+    keep_freed_memory()
     state = StateFolder(settings.state)
     state.create()
     bus = RedisBus(ensure_server(settings.state, settings.server).url, settings.server.prefix)

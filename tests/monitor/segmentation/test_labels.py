@@ -7,7 +7,8 @@ from scipy import ndimage
 from skimage.morphology import h_maxima
 
 from monitor.network.checkpoint import DecodeSettings
-from monitor.segmentation.labels import Instances, flood, instances_of
+from monitor.segmentation.flood import flood
+from monitor.segmentation.labels import Instances, instances_of
 from monitor.training.targets import boundary_map, centre_map
 
 PLANES = (0, 1, 2, 3, 4)

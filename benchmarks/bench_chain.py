@@ -1,0 +1,61 @@
+"""Maps to a potency estimate: our whole chain against the published one of the same steps.
+
+    python benchmarks/bench_chain.py --labelled FOLDER --pixel-size 0.87 --json OUT.json
+
+The reference: HoVer-Net's post-processing, its table of instances one by one over the whole frame, scikit-image's
+properties, medians and quartiles, and three boosters through `Booster.predict`. Ours: `instances_of`, `measure`, and
+`PotencyModel.estimate` with its three boosters. Both from maps without error of the same cells.
+"""
+
+import lightgbm
+import numpy as np
+import peers
+from fields import add_fields, fields, mosaic, perfect_maps
+from numpy.typing import NDArray
+from rounds import in_turns, parser, write
+
+from monitor.features.featurizer import measure
+from monitor.frames.frame import Frame
+from monitor.network.checkpoint import SHIPPED, read_card
+from monitor.potency.model import DEMO, QUANTILES, load_model
+from monitor.segmentation.labels import instances_of
+from monitor.segmentation.segmenter import PLANES
+
+SIDES = (1024, 2048)
+
+
+def main() -> None:
+    made = parser(__doc__)
+    add_fields(made)
+    made.add_argument("--rounds", type=int, default=7)
+    args = made.parse_args()
+    decoding, model, some = read_card(SHIPPED).decode, load_model(), fields(args)
+    boosters = [lightgbm.Booster(model_file=DEMO / f"{name}.txt") for name in QUANTILES]
+    measures = []
+    for side in SIDES:
+        pixels, truth = mosaic(some, side)
+        ours, theirs = perfect_maps(truth), peers.hover_maps(truth)
+        frame = Frame(pixels, args.pixel_size)
+
+        def chain(maps: NDArray[np.float32] = ours, frame: Frame = frame) -> object:
+            found = instances_of(maps, PLANES, decoding, args.pixel_size)
+            features = measure(frame, found.cells, found.nuclei)
+            return model.estimate(features.population, n_cells=int(features.whole.sum()), min_cells=8)
+
+        def reference(maps: NDArray[np.float32] = theirs, pixels: NDArray[np.generic] = pixels) -> object:
+            labels = peers.hover_labels(maps)
+            peers.instance_table(labels)
+            table = peers.property_table(labels, pixels)
+            summary = np.concatenate([np.percentile(column, [25, 50, 75]) for column in table.values()])
+            row = np.resize(summary, boosters[0].num_feature())[None]
+            return [booster.predict(row, num_threads=1) for booster in boosters]
+
+        name = "maps_to_potency" + ("" if side == SIDES[0] else f"_{side}")
+        against = "HoVer-Net chain, rewritten, with regionprops_table and Booster.predict"
+        version = f"{peers.VERSIONS}, lightgbm {lightgbm.__version__}"
+        measures.append(in_turns(name, chain, reference, against=against, version=version, rounds=args.rounds))
+    write(args.json, measures)
+
+
+if __name__ == "__main__":
+    main()
