@@ -26,7 +26,7 @@ from monitor.features.featurizer import measure
 from monitor.frames.frame import Frame
 from monitor.messages import EngineParity
 from monitor.network.checkpoint import SHIPPED, ModelCard, load_network, read_card
-from monitor.segmentation.segmenter import Segmentation, Segmenter
+from monitor.segmentation.segmenter import Segmentation, Segmenter, serves_on_device
 from monitor.training.metrics import match_instances, score
 
 MIN_F1 = 0.995
@@ -186,7 +186,7 @@ def _segmenter(
 ) -> Segmenter:
     network, card = load_network(weights or SHIPPED)
     engine = make_engine(name, network, card.sha256, threads=threads, store=store, build=build)
-    return Segmenter(TiledEngine(engine), card)
+    return Segmenter(TiledEngine(engine), card, on_device=serves_on_device(name))
 
 
 def _judged(candidate: Segmenter, known: Verdict | None, weights: Path | None, threads: int | None) -> EngineParity:

@@ -1,9 +1,12 @@
 """The contract of every engine: normalised frames in, maps out."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class SegmentationEngine(Protocol):
@@ -28,4 +31,19 @@ class SegmentationEngine(Protocol):
         """Map [B, 1, H, W] float32, H and W multiples of 32, to [B, K, H, W] float32 maps in the order of `Map`.
 
         Raises `EngineFailure` when the device gives up; a smaller batch may succeed.
+        """
+
+
+@runtime_checkable
+class DeviceEngine(SegmentationEngine, Protocol):
+    """An engine whose frames and maps can stay where it computes, so that only labels come back."""
+
+    @property
+    def device(self) -> str:
+        """Where it computes: `cuda` or `cpu`."""
+
+    def maps_on_device(self, frames: "Tensor") -> "Tensor":
+        """Map [B, 1, H, W] float32 on the device to [B, K, H, W] float32 on the device; any B.
+
+        On a GPU it is queued on the current stream. Raises as `SegmentationEngine.__call__`.
         """

@@ -86,25 +86,33 @@ class CompiledEngine:
         """Largest batch worth making."""
         return BUCKETS[-1] if self._device == "cuda" else 1
 
+    @property
+    def device(self) -> str:
+        """Where it computes."""
+        return self._device
+
     def warm_up(self) -> None:
         """Run once on an empty frame."""
         self(np.zeros((1, 1, 256, 256), np.float32))
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Map [B, 1, H, W] to [B, K, H, W]."""
+        maps: NDArray[np.float32] = self.maps_on_device(torch.from_numpy(batch).to(self._device)).cpu().numpy()
+        return maps
+
+    def maps_on_device(self, frames: Tensor) -> Tensor:
+        """See `DeviceEngine`."""
         try:
             with torch.inference_mode():
-                frames = torch.from_numpy(batch).to(self._device, self._dtype)
+                narrow = frames.to(self._dtype)
                 if self._device == "cuda":
-                    found = in_buckets(self._run, frames)
-                else:
-                    found = torch.cat([self._run(frame) for frame in torch.split(frames, 1)])
-                maps: NDArray[np.float32] = found.float().cpu().numpy()
+                    return in_buckets(self._run, narrow).float()
+                return torch.cat([self._run(frame) for frame in torch.split(narrow, 1)]).float()
         except torch.OutOfMemoryError as error:
-            raise EngineFailure(f"{self.name} ran out of memory on {batch.shape}", reason="out_of_memory") from error
+            message = f"{self.name} ran out of memory on {tuple(frames.shape)}"
+            raise EngineFailure(message, reason="out_of_memory") from error
         except RuntimeError as error:
-            raise EngineFailure(f"{self.name} failed on {batch.shape}: {error}", reason="failed") from error
-        return maps
+            raise EngineFailure(f"{self.name} failed on {tuple(frames.shape)}: {error}", reason="failed") from error
 
     def _compile(self, network: SegmentationNetwork, file: "Path") -> None:
         ready = network.eval().to(self._device, self._dtype)

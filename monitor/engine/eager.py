@@ -5,6 +5,7 @@ import hashlib
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from monitor.errors import EngineFailure
 from monitor.network.segnet import SegmentationNetwork
@@ -42,20 +43,29 @@ class EagerEngine:
         """Largest batch worth making."""
         return GPU_BATCH if self._device == "cuda" else 1
 
+    @property
+    def device(self) -> str:
+        """Where it computes."""
+        return self._device
+
     def warm_up(self) -> None:
         """Run once on an empty frame."""
         self(np.zeros((1, 1, 256, 256), np.float32))
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Map [B, 1, H, W] to [B, K, H, W]."""
+        maps: NDArray[np.float32] = self.maps_on_device(torch.from_numpy(batch).to(self._device)).cpu().numpy()
+        return maps
+
+    def maps_on_device(self, frames: Tensor) -> Tensor:
+        """See `DeviceEngine`."""
         try:
             with torch.inference_mode():
-                frames = torch.from_numpy(batch).to(self._device, self._dtype)
                 parts = [
                     self._network(part.contiguous(memory_format=torch.channels_last))
-                    for part in torch.split(frames, self.batch_size)
+                    for part in torch.split(frames.to(self._dtype), self.batch_size)
                 ]
-                maps: NDArray[np.float32] = torch.cat(parts).float().cpu().numpy()
+                return torch.cat(parts).float()
         except torch.OutOfMemoryError as error:
-            raise EngineFailure(f"{self.name} ran out of memory on {batch.shape}", reason="out_of_memory") from error
-        return maps
+            message = f"{self.name} ran out of memory on {tuple(frames.shape)}"
+            raise EngineFailure(message, reason="out_of_memory") from error

@@ -83,18 +83,27 @@ class TensorRtEngine:
         """Largest batch worth making."""
         return BUCKETS[-1]
 
+    @property
+    def device(self) -> str:
+        """Where it computes."""
+        return "cuda"
+
     def warm_up(self) -> None:
         """Run once on an empty frame."""
         self(np.zeros((1, 1, 256, 256), np.float32))
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Map [B, 1, H, W] to [B, K, H, W]."""
-        try:
-            frames = torch.from_numpy(batch).to("cuda", torch.float16)
-            maps: NDArray[np.float32] = in_buckets(self._run, frames).float().cpu().numpy()
-        except torch.OutOfMemoryError as error:
-            raise EngineFailure(f"{self.name} ran out of memory on {batch.shape}", reason="out_of_memory") from error
+        maps: NDArray[np.float32] = self.maps_on_device(torch.from_numpy(batch).to(self.device)).cpu().numpy()
         return maps
+
+    def maps_on_device(self, frames: Tensor) -> Tensor:
+        """See `DeviceEngine`."""
+        try:
+            return in_buckets(self._run, frames.to(torch.float16)).float()
+        except torch.OutOfMemoryError as error:
+            message = f"{self.name} ran out of memory on {tuple(frames.shape)}"
+            raise EngineFailure(message, reason="out_of_memory") from error
 
 
 class _Runtime:

@@ -50,6 +50,10 @@ class TiledEngine:
         """Largest batch worth making."""
         return self._engine.batch_size
 
+    def whole(self, rows: int, columns: int) -> SegmentationEngine | None:
+        """Return the engine inside when frames of this size go through it whole, else None."""
+        return self._engine if max(rows, columns) <= self._tile_px else None
+
     def warm_up(self) -> None:
         """Run the engine inside once."""
         self._engine.warm_up()

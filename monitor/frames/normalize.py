@@ -18,7 +18,10 @@ CONTRAST_PERCENTILE = 95.0
 NOISE_FLOOR = 2.5
 """The scale is at least this many standard deviations of the pixel noise."""
 CLIP = 6.0
-_SUBSAMPLE = 3
+TAMED_SIGMAS = 3.0 * 1.4826
+"""How far, in median deviations, a pixel may pull the background."""
+SUBSAMPLE = 3
+"""Medians and percentiles look at every third pixel of every third row."""
 
 
 def normalize(pixels: NDArray[np.generic], pixel_size_um: float) -> NDArray[np.float32]:
@@ -54,10 +57,10 @@ def normalize(pixels: NDArray[np.generic], pixel_size_um: float) -> NDArray[np.f
 
 def background(frame: NDArray[np.float32], pixel_size_um: float) -> NDArray[np.float32]:
     """Return the slowly varying part of a (Y, X) float32 frame: two passes of a running mean, mirrored at the edge."""
-    window = _odd(BACKGROUND_WINDOW_UM / pixel_size_um, min(frame.shape))
+    window = odd_window(BACKGROUND_WINDOW_UM / pixel_size_um, min(frame.shape))
     once = ndimage.uniform_filter(frame, window, mode="mirror")
     # bright debris and floating cells pull a mean up; the second pass sees them clipped to the first
-    spread = np.float32(3.0 * 1.4826) * np.median(np.abs((frame - once)[::_SUBSAMPLE, ::_SUBSAMPLE]))
+    spread = np.float32(TAMED_SIGMAS) * np.median(np.abs((frame - once)[::SUBSAMPLE, ::SUBSAMPLE]))
     tamed = np.clip(frame, once - spread, once + spread)
     smooth: NDArray[np.float32] = ndimage.uniform_filter(tamed, window, mode="mirror")
     return smooth
@@ -65,9 +68,9 @@ def background(frame: NDArray[np.float32], pixel_size_um: float) -> NDArray[np.f
 
 def contrast_scale(detail: NDArray[np.float32], pixel_size_um: float) -> float:
     """Return the 95th percentile of the local standard deviation, at least `NOISE_FLOOR` times the pixel noise."""
-    window = _odd(CONTRAST_WINDOW_UM / pixel_size_um, min(detail.shape))
+    window = odd_window(CONTRAST_WINDOW_UM / pixel_size_um, min(detail.shape))
     variance = ndimage.uniform_filter(detail * detail, window, mode="mirror")
-    local = np.sqrt(np.maximum(variance[::_SUBSAMPLE, ::_SUBSAMPLE], 0.0))
+    local = np.sqrt(np.maximum(variance[::SUBSAMPLE, ::SUBSAMPLE], 0.0))
     return float(max(np.percentile(local, CONTRAST_PERCENTILE), NOISE_FLOOR * noise_sigma(detail)))
 
 
@@ -75,8 +78,9 @@ def noise_sigma(frame: NDArray[np.float32]) -> float:
     """Return the standard deviation of the pixel noise by the second differences (Immerkaer 1996, made robust)."""
     rows = frame[:, :-2] - 2.0 * frame[:, 1:-1] + frame[:, 2:]
     crossed = rows[:-2] - 2.0 * rows[1:-1] + rows[2:]
-    return float(1.4826 * np.median(np.abs(crossed[::_SUBSAMPLE, ::_SUBSAMPLE])) / 6.0)
+    return float(1.4826 * np.median(np.abs(crossed[::SUBSAMPLE, ::SUBSAMPLE])) / 6.0)
 
 
-def _odd(size: float, most: int) -> int:
+def odd_window(size: float, most: int) -> int:
+    """Return the odd number of pixels nearest below `size`, at least 3 and less than `most`."""
     return max(3, min(int(size), most - 1) // 2 * 2 + 1)

@@ -16,14 +16,19 @@ def resample(frame: Frame, pixel_size_um: float) -> NDArray[np.float32]:
     Enlarging is bilinear; reducing averages first (Gaussian of 0.5 output pixels), so that nothing aliases.
     """
     pixels = frame.pixels.astype(np.float32)
-    factor = frame.pixel_size_um / pixel_size_um
-    factor = min(factor, MAX_SIDE_PX / max(pixels.shape))
-    if abs(factor - 1.0) < 0.02:
+    factor = factor_of(frame, pixel_size_um)
+    if factor == 1.0:
         return pixels
     if factor < 1.0:
         pixels = ndimage.gaussian_filter(pixels, 0.5 * (1.0 / factor - 1.0) + 0.1, mode="nearest")
     rows, columns = (max(32, round(length * factor)) for length in pixels.shape)
     return _scaled(pixels, (rows, columns))
+
+
+def factor_of(frame: Frame, pixel_size_um: float) -> float:
+    """Return by how much a frame is enlarged; 1 where it is nearly there."""
+    factor = min(frame.pixel_size_um / pixel_size_um, MAX_SIDE_PX / max(frame.shape))
+    return 1.0 if abs(factor - 1.0) < 0.02 else factor
 
 
 def restore_map(values: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:

@@ -22,6 +22,10 @@ class Map(IntEnum):
     NUCLEUS_CENTRE = 4
 
 
+PLANES = (Map.CELL, Map.CELL_CENTRE, Map.BOUNDARY, Map.NUCLEUS, Map.NUCLEUS_CENTRE)
+"""What decoding looks at, in its order."""
+
+
 class SegmentationNetwork(nn.Module):
     """[B, 1, H, W] normalised frames to [B, 5, H, W] maps; H and W are multiples of 32."""
 

@@ -1,9 +1,11 @@
 """One flood over pixels from the deepest inside a cell outwards.
 
-Pixels are visited in falling order of height. A pixel joins the instance next to it; where two instances meet, they are
-one when the shallower rises above the meeting point by less than `persistence` or is a mere bump by its area, and stay
-two otherwise. This is a watershed with h-maxima as markers (Meyer 1994; the merging is the persistence of Edelsbrunner
-et al. 2002), done in one pass instead of a reconstruction, a labelling and a flood.
+Pixels are visited in falling order of height. A pixel joins the instance of its highest neighbour; where two instances
+meet, they are one when the shallower rises above the meeting point by less than `persistence` or is a mere bump by its
+area, and stay two otherwise. This is a watershed with h-maxima as markers (Meyer 1994; the merging is the persistence
+of Edelsbrunner et al. 2002), done in one pass instead of a reconstruction, a labelling and a flood. That the highest
+neighbour decides, and not the higher of two instances, keeps a small error of the maps small: peaks of nearly the same
+height may swap, and only pixels at the divide hang on single neighbours.
 
 The order comes from counting, not from comparing: heights are sorted into `LEVELS` steps. Parts of the mask that do not
 touch are flooded one after the other, so that the flood stays within a piece of memory that the processor holds near.
@@ -135,31 +137,12 @@ def _ordered(
 
 
 @numba.njit(cache=True, nogil=True)
-def _join(
-    node: int,
-    best: int,
-    parent: NDArray[np.int32],
-    peak: NDArray[np.int32],
-    area: NDArray[np.int32],
-    meeting: int,
-    persistence: int,
-    bump: float,
-) -> int:
-    """Bring a neighbour's instance together with another one found before; return the higher of them."""
-    lower, higher = (node, best) if peak[node] <= peak[best] else (best, node)
-    if peak[lower] - meeting < persistence or area[lower] < bump:
-        parent[lower] = higher
-        area[higher] += area[lower]
-    return higher
-
-
-@numba.njit(cache=True, nogil=True)
 def _met(
     owner: NDArray[np.int32],
+    height: NDArray[np.int32],
     place: int,
     around: NDArray[np.int64],
     here: int,
-    level: int,
     parent: NDArray[np.int32],
     wall: NDArray[np.int32],
     peak: NDArray[np.int32],
@@ -167,17 +150,27 @@ def _met(
     persistence: int,
     bump: float,
 ) -> int:
-    """Bring all instances around a pixel together as far as they are one; return the highest, -1 for none."""
-    best = -1
+    """Find the instance of the highest pixel around, -1 for none; bring those around together where they are one."""
+    best, top = -1, -1
+    for offset in around:
+        near = owner[place + offset]
+        if near >= 0 and wall[near] == here and height[place + offset] > top:
+            best, top = near, height[place + offset]
+    if best < 0:
+        return -1
+    best = root(parent, best)
     for offset in around:
         near = owner[place + offset]
         if near < 0 or wall[near] != here:
             continue
         node = root(parent, near)
-        if best < 0:
-            best = node
-        elif node != best:
-            best = _join(node, best, parent, peak, area, level, persistence, bump)
+        if node == best:
+            continue
+        lower, higher = (node, best) if peak[node] <= peak[best] else (best, node)
+        if peak[lower] - height[place] < persistence or area[lower] < bump:
+            parent[lower] = higher
+            area[higher] += area[lower]
+            best = root(parent, best)
     return best
 
 
@@ -198,10 +191,12 @@ def _flood(
     size = places.size
     parent, wall, peak = np.empty(size, np.int32), np.empty(size, np.int32), np.empty(size, np.int32)
     area = np.zeros(size, np.int32)
+    height = np.empty((rows + 2) * wide, np.int32)
     around = np.array([-wide - 1, -wide, -wide + 1, -1, 1, wide - 1, wide, wide + 1])
     count = 0
     for index in range(size):
         place, level, here = places[index], levels[index], walls[index]
+        height[place] = level
         up, at, down, one = np.uint64(place - wide), np.uint64(place), np.uint64(place + wide), np.uint64(1)
         a, b, c, d = owner[up - one], owner[up], owner[up + one], owner[at - one]
         e, f, g, h = owner[at + one], owner[down - one], owner[down], owner[down + one]
@@ -213,7 +208,7 @@ def _flood(
         if largest >= 0 and np.uint32(largest) == least and wall[largest] == here:
             best = root(parent, largest)  # one owner around: most pixels, and no branch to guess wrong
         else:
-            best = _met(owner, place, around, here, level, parent, wall, peak, area, persistence, bump)
+            best = _met(owner, height, place, around, here, parent, wall, peak, area, persistence, bump)
         if best < 0:
             parent[count], wall[count], peak[count] = count, here, level
             best = count

@@ -13,7 +13,7 @@ from monitor.segmentation.flood import flood
 from monitor.segmentation.holes import without_holes
 from monitor.segmentation.smooth import gaussian_where
 
-_HOLE_UM2 = 60.0
+HOLE_UM2 = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def instances_of(
     cell, centre, boundary, nucleus, nucleus_centre = (maps[index] for index in order)
     threshold = np.float32(np.log(settings.threshold / (1.0 - settings.threshold)))
     pixel_um2 = pixel_size_um**2
-    inside = without_holes(cell > threshold, _HOLE_UM2 / pixel_um2)
+    inside = without_holes(cell > threshold, HOLE_UM2 / pixel_um2)
     height = gaussian_where(centre, settings.smooth_px, inside)
     cells = flood(
         height,

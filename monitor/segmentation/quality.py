@@ -20,6 +20,12 @@ COARSE_UM = (2.8, 5.6)
 STRIKING = 1.0
 """Normalised brightness, dark or bright, that marks something on the ground: strong contrast, by definition."""
 HALO_UM = 8.0
+FOCUS_MARGIN_UM = 3.0
+FOCUS_LEAST_PX = 100
+MAYBE = 0.1
+"""Cell probability from which on a pixel may be one."""
+LIGHT_STEP = 8
+LIGHT_PERCENTILES = (2.0, 50.0, 98.0)
 ENOUGH_CELLS = 10
 EMPTY_DEBRIS = 0.02
 
@@ -73,19 +79,31 @@ def assess(
     normalized
         (Y', X') normalised pixels at the network's scale `pixel_size_um`, that of `decoded` too.
     """
-    cells, nuclei = decoded.cells, decoded.nuclei
-    focus = focus_of(normalized, cells, pixel_size_um)
-    doubt = doubt_of(decoded)
-    saturated = saturated_fraction(frame.pixels)
-    debris = debris_fraction(normalized, cells, pixel_size_um)
+    return verdict(
+        decoded.cells,
+        decoded.nuclei,
+        pixel_size_um,
+        settings,
+        focus=focus_of(normalized, decoded.cells, pixel_size_um),
+        illumination=unevenness(frame.pixels, frame.pixel_size_um),
+        saturated_fraction=saturated_fraction(frame.pixels),
+        confluency=float((decoded.cells > 0).mean()),
+        doubt=doubt_of(decoded),
+        debris_fraction=debris_fraction(normalized, decoded.cells, pixel_size_um),
+    )
+
+
+def verdict(
+    cells: NDArray[np.int32],
+    nuclei: NDArray[np.int32],
+    pixel_size_um: float,
+    settings: QualitySettings,
+    **measures: float,
+) -> FrameQuality:
+    """Return the quality of a frame from what was measured on its pixels and maps, and from its (Y', X') labels."""
     cut, merged = cut_by_border(cells), likely_merged(cells, nuclei, pixel_size_um)
     found = FrameQuality(
-        focus=focus,
-        illumination=unevenness(frame.pixels, frame.pixel_size_um),
-        saturated_fraction=saturated,
-        confluency=float((cells > 0).mean()),
-        doubt=doubt,
-        debris_fraction=debris,
+        **measures,
         cut_fraction=float(cut.mean()) if cut.size else 0.0,
         merged_fraction=float(merged.mean()) if merged.size else 0.0,
         passes=True,
@@ -99,12 +117,12 @@ def focus_of(normalized: NDArray[np.float32], cells: NDArray[np.int32], pixel_si
 
     Measured where cells are, so that it hardly depends on how many there are.
     """
-    where = ndimage.binary_dilation(cells > 0, iterations=max(1, round(3.0 / pixel_size_um)))
-    if where.sum() < 100:
+    where = ndimage.binary_dilation(cells > 0, iterations=max(1, round(FOCUS_MARGIN_UM / pixel_size_um)))
+    if where.sum() < FOCUS_LEAST_PX:
         where = np.ones(cells.shape, bool)
     fine = _band(normalized, FINE_UM, pixel_size_um)
     coarse = _band(normalized, COARSE_UM, pixel_size_um)
-    noise = noise_sigma(normalized) * _noise_gain(FINE_UM, pixel_size_um)
+    noise = noise_sigma(normalized) * band_noise_gain(FINE_UM, pixel_size_um)
     fine_power = max(float((fine[where] ** 2).mean()) - noise**2, 0.0)
     coarse_power = float((coarse[where] ** 2).mean())
     return float(np.sqrt(fine_power / coarse_power)) if coarse_power > 0.0 else 0.0
@@ -117,16 +135,24 @@ def doubt_of(decoded: Decoded) -> float:
     peaks stay below one; how little of the cells' outlines was predicted as an edge. On images that it can read a
     network is sure of all three; print, tissue, noise and blur satisfy one, seldom two. Without cells the first alone.
     """
-    maybe = decoded.cell[decoded.cell > 0.1]
+    maybe = decoded.cell[decoded.cell > MAYBE]
     undecided = float((4.0 * maybe * (1.0 - maybe)).mean()) if maybe.size else 0.0
-    count = int(decoded.cells.max(initial=0))
-    if count == 0:
-        return undecided if maybe.size > 0.01 * decoded.cell.size else 0.0
-    peaks = np.zeros(count + 1, np.float32)
+    peaks = np.zeros(int(decoded.cells.max(initial=0)) + 1, np.float32)
     inside = decoded.cells > 0
     np.maximum.at(peaks, decoded.cells[inside], decoded.centre[inside])
-    peak = float(np.clip(np.median(peaks[1:]), 0.0, 1.0))
-    edge = float(decoded.boundary[outlines(decoded.cells)].mean())
+    edge = float(decoded.boundary[outlines(decoded.cells)].mean()) if peaks.size > 1 else 0.0
+    return doubt_from(undecided, maybe.size / decoded.cell.size, peaks[1:], edge)
+
+
+def doubt_from(undecided: float, maybe: float, peaks: NDArray[np.float32], edge: float) -> float:
+    """Return the doubt; see `doubt_of`.
+
+    undecided: of the pixels that may be cells; maybe: their share; peaks: (N,) centre peak of each cell; edge: mean
+    edge probability on the cells' outlines.
+    """
+    if peaks.size == 0:
+        return undecided if maybe > 0.01 else 0.0
+    peak = float(np.clip(np.median(peaks), 0.0, 1.0))
     return (undecided + (1.0 - peak) + (1.0 - edge)) / 3.0
 
 
@@ -166,8 +192,8 @@ def saturated_fraction(pixels: NDArray[np.generic]) -> float:
 
 def unevenness(pixels: NDArray[np.generic], pixel_size_um: float) -> float:
     """Return the spread of the background relative to its middle; 0 is flat, and for frames around zero."""
-    light = background(pixels.astype(np.float32), pixel_size_um)[::8, ::8]
-    low, middle, high = np.percentile(light, [2.0, 50.0, 98.0])
+    light = background(pixels.astype(np.float32), pixel_size_um)[::LIGHT_STEP, ::LIGHT_STEP]
+    low, middle, high = np.percentile(light, LIGHT_PERCENTILES)
     return float((high - low) / middle) if middle > 0.0 else 0.0
 
 
@@ -196,7 +222,7 @@ def _band(plane: NDArray[np.float32], scales_um: tuple[float, float], pixel_size
     return band
 
 
-def _noise_gain(scales_um: tuple[float, float], pixel_size_um: float) -> float:
+def band_noise_gain(scales_um: tuple[float, float], pixel_size_um: float) -> float:
     """Return the standard deviation that white noise of deviation 1 has after the band filter."""
     a, b = ((scale / pixel_size_um) ** 2 for scale in scales_um)
     power = 1.0 / (4.0 * np.pi * a) + 1.0 / (4.0 * np.pi * b) - 2.0 / (2.0 * np.pi * (a + b))

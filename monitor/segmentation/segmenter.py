@@ -1,28 +1,32 @@
 """From frames to label images: resample, normalise, run the network, decode, judge."""
 
+import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from monitor.engine.averaged import EightfoldEngine
-from monitor.engine.base import SegmentationEngine
-from monitor.engine.choice import make_engine
+from monitor.engine.base import DeviceEngine, SegmentationEngine
+from monitor.engine.choice import REFERENCE, make_engine
 from monitor.engine.tiled import TiledEngine
 from monitor.errors import EngineFailure, FrameRejected
 from monitor.frames.frame import Frame
 from monitor.frames.normalize import normalize
-from monitor.frames.resample import pad_to_multiple, resample, restore_labels, restore_map
+from monitor.frames.resample import factor_of, pad_to_multiple, resample, restore_labels, restore_map
 from monitor.messages import FrameQuality
 from monitor.network.checkpoint import SHIPPED, DecodeSettings, ModelCard, load_network
-from monitor.network.segnet import Map
+from monitor.network.segnet import PLANES, Map
 from monitor.segmentation.labels import instances_of
-from monitor.segmentation.quality import Decoded, QualitySettings, assess
+from monitor.segmentation.on_device import LEAST_SIDE_PX, DevicePath, Found
+from monitor.segmentation.quality import Decoded, QualitySettings, assess, verdict
 
-PLANES = (Map.CELL, Map.CELL_CENTRE, Map.BOUNDARY, Map.NUCLEUS, Map.NUCLEUS_CENTRE)
+DeviceGroup = tuple[tuple[int, ...], str, float]
+"""Shape, pixel type and pixel size: what frames of one batch on a device share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +53,27 @@ class Segmentation:
 
 
 class Segmenter:
-    """Segments frames of any size; maps are decoded for the whole frame, so instances have no seams."""
+    """Segments frames of any size; maps are decoded for the whole frame, so instances have no seams.
 
-    def __init__(self, engine: SegmentationEngine, card: ModelCard, quality: QualitySettings | None = None) -> None:
+    Parameters
+    ----------
+    on_device
+        Normalise, decode and judge where the engine computes, as far as it can and frames go through it whole.
+    """
+
+    def __init__(
+        self,
+        engine: SegmentationEngine,
+        card: ModelCard,
+        quality: QualitySettings | None = None,
+        *,
+        on_device: bool = False,
+    ) -> None:
         self._engine = engine
         self._card = card
         self._quality = quality or QualitySettings()
+        inside = engine.whole(LEAST_SIDE_PX, LEAST_SIDE_PX) if isinstance(engine, TiledEngine) else engine
+        self._device_path = DevicePath(inside, card) if on_device and isinstance(inside, DeviceEngine) else None
 
     @property
     def engine_name(self) -> str:
@@ -63,8 +82,10 @@ class Segmenter:
 
     @property
     def engine_digest(self) -> str:
-        """Digest of engine, precision and libraries."""
-        return self._engine.digest
+        """Digest of engine, precision and libraries, and of the way through the device."""
+        if self._device_path is None:
+            return self._engine.digest
+        return hashlib.sha256(f"on device|{self._engine.digest}".encode()).hexdigest()
 
     @property
     def weights_digest(self) -> str:
@@ -88,8 +109,12 @@ class Segmenter:
         Frames of one size at the network's scale share a batch; a bad frame never touches its neighbours.
         """
         results: list[Segmentation | FrameRejected | None] = [None] * len(frames)
+        for index, found in self._through_device(frames):
+            results[index] = found
         shapes: dict[tuple[int, ...], list[tuple[int, NDArray[np.float32]]]] = defaultdict(list)
         for index, frame in enumerate(frames):
+            if results[index] is not None:
+                continue
             try:
                 ready = normalize(resample(frame, self._card.pixel_size_um), self._card.pixel_size_um)
             except FrameRejected as error:
@@ -132,6 +157,36 @@ class Segmenter:
             return self._maps(ready[:half]) + self._maps(ready[half:])
         return [frame[:, :rows, :columns] for frame in maps]
 
+    def _through_device(self, frames: Sequence[Frame]) -> Iterator[tuple[int, Segmentation]]:
+        """Yield the frames that went through the device; the others are left for the way over the CPU."""
+        if self._device_path is None:
+            return
+        alike: dict[DeviceGroup, list[int]] = defaultdict(list)
+        for index, frame in enumerate(frames):
+            if self._fits_device(frame):
+                alike[frame.shape, frame.pixels.dtype.str, frame.pixel_size_um].append(index)
+        size = self._engine.batch_size
+        groups = [some[first : first + size] for some in alike.values() for first in range(0, len(some), size)]
+        try:
+            every = self._device_path.run([[frames[index] for index in group] for group in groups])
+            for group, found in zip(groups, every, strict=True):
+                for index, one in zip(group, found, strict=True):
+                    yield index, self._judged(frames[index], one)
+        except EngineFailure:
+            return  # memory ran out: what is left goes over the CPU, in halves
+
+    def _fits_device(self, frame: Frame) -> bool:
+        factor = factor_of(frame, self._card.pixel_size_um)
+        sides = [round(length * factor) for length in frame.shape]
+        whole = not isinstance(self._engine, TiledEngine) or self._engine.whole(*sides) is not None
+        finite = not np.issubdtype(frame.pixels.dtype, np.floating) or bool(np.isfinite(frame.pixels).all())
+        return whole and finite and min(*sides, *frame.shape) >= LEAST_SIDE_PX
+
+    def _judged(self, frame: Frame, found: Found) -> Segmentation:
+        quality = verdict(found.cells, found.nuclei, self._card.pixel_size_um, self._quality, **found.measures)
+        cells, nuclei = (_compact(restore_labels(labels, frame.shape)) for labels in (found.cells, found.nuclei))
+        return Segmentation(cells, nuclei, quality, frame.pixel_size_um)
+
     def _decoded(self, frame: Frame, ready: NDArray[np.float32], maps: NDArray[np.float32]) -> Segmentation:
         scale = self._card.pixel_size_um
         found = decode(maps, self._card.decode, scale)
@@ -165,7 +220,14 @@ def load_segmenter(
     """
     network, card = load_network(weights or SHIPPED)
     tiled = TiledEngine(make_engine(engine, network, card.sha256, threads=threads))
-    return Segmenter(EightfoldEngine(tiled) if tta else tiled, card)
+    if tta:
+        return Segmenter(EightfoldEngine(tiled), card)
+    return Segmenter(tiled, card, on_device=serves_on_device(engine))
+
+
+def serves_on_device(engine: str) -> bool:
+    """Return whether an engine's frames stay on its device here: on a GPU, except with the reference engine."""
+    return engine != REFERENCE and torch.cuda.is_available()
 
 
 def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:

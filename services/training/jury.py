@@ -13,9 +13,9 @@ from monitor.frames.frame import Frame
 from monitor.frames.normalize import normalize
 from monitor.frames.resample import pad_to_multiple, resample, restore_labels
 from monitor.network.checkpoint import DecodeSettings, ModelCard
-from monitor.network.segnet import SegmentationNetwork
+from monitor.network.segnet import PLANES, SegmentationNetwork
 from monitor.segmentation.labels import instances_of
-from monitor.segmentation.segmenter import PLANES, Segmentation, Segmenter
+from monitor.segmentation.segmenter import Segmentation, Segmenter
 from monitor.training.evaluate import Evaluation, Segment, evaluate
 from monitor.training.metrics import Matches, match_instances, score
 from monitor.training.sources import LabelledImage
