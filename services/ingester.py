@@ -33,6 +33,7 @@ from services.ledger import Ledger, LedgerRow
 from services.settings import Settings
 from services.transport.backoff import Backoff
 from services.transport.bus import Bus
+from services.transport.shared_memory import RingWriter
 
 BATCH = 200
 WORK_S = 0.5
@@ -69,6 +70,8 @@ class Ingester:
     clock
         The culture's clock: when frames arrived, and how long a flask is silent. Waiting for files goes by the
         machine's own.
+    ring
+        Where the pixels of admitted frames are left for segmenters on this machine; None leaves them to the files.
 
     Raises
     ------
@@ -84,6 +87,7 @@ class Ingester:
         settled: Callable[[], set[str]],
         clock: Clock,
         log: Any = None,  # noqa: ANN401 (structlog's loggers have no common type)
+        ring: RingWriter | None = None,
     ) -> None:
         watch = settings.watch
         self._root = watch.folder.resolve()
@@ -104,6 +108,7 @@ class Ingester:
             limits=ReadLimits(max_bytes=watch.max_frame_bytes),
             now=clock.now,
             channel=watch.channel,
+            ring=ring,
         )
         self._candidates = Candidates(admission, Patience(settle_s, watch.deadline_s))
         self._quarantine = Quarantine(self._root, ledger.quarantined())

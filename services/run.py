@@ -18,6 +18,7 @@ from services.settings import Settings
 from services.state_folder import StateFolder
 from services.supervisor import Supervisor, SupervisorReport, WorkerSpec, worker_command
 from services.transport.redis_streams import RedisBus
+from services.transport.ring_file import remove_ring
 from services.transport.runner import EXIT_OK
 from services.transport.server import ensure_server, server_status, stop_server
 from services.transport.streams import ALARMS, ESTIMATES, FRAMES, segmented
@@ -75,6 +76,7 @@ def run(
                 break
     finally:
         report = supervisor.stop()
+        remove_ring(state.root)
         doubled = _doubled(bus)
         bus.close()
         if server.owned:

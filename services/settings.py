@@ -7,7 +7,7 @@ import hashlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -78,6 +78,26 @@ class DeliverySettings(Section):
     max_solo_attempts: Annotated[int, Field(ge=1)] = 3
 
 
+class HandoverSettings(Section):
+    """How pixels come from the ingester to segmenters on its machine; the file serves wherever the ring does not.
+
+    ring_mb: shared memory for the pixels that the ingester decoded, in mebibytes; 0: by file alone;
+    slot_mb: place of one frame in it, in mebibytes; a larger frame goes by file.
+    """
+
+    ring_mb: Annotated[int, Field(ge=0)] = 0
+    slot_mb: Annotated[int, Field(ge=1)] = 16
+
+    @model_validator(mode="after")
+    def _ring_holds_a_slot(self) -> "HandoverSettings":
+        if 0 < self.ring_mb < self.slot_mb:
+            message = (
+                f"ring_mb {self.ring_mb} is less than slot_mb {self.slot_mb}; give the ring a few slots, or set it to 0"
+            )
+            raise ValueError(message)
+        return self
+
+
 class SegmenterSettings(Section):
     """How frames are segmented; `threads` None leaves the count to torch, `weights` None takes the shipped ones.
 
@@ -142,6 +162,7 @@ class Settings(BaseSettings):
     watch: WatchSettings = WatchSettings()
     server: ServerSettings = ServerSettings()
     delivery: DeliverySettings = DeliverySettings()
+    handover: HandoverSettings = HandoverSettings()
     segmenter: SegmenterSettings = SegmenterSettings()
     predictor: PredictorSettings = PredictorSettings()
     culture: CultureSettings = CultureSettings()

@@ -1,7 +1,11 @@
 """How each worker is put together from the settings, and run: the one place that knows all the parts."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+import structlog
 
 from monitor.errors import SettingsError
 from monitor.frames.reader import ReadLimits
@@ -13,8 +17,10 @@ from services.settings import ClockSettings, Settings
 from services.state_folder import StateFolder
 from services.transport.file_blobs import FileLabels
 from services.transport.redis_streams import RedisBus
+from services.transport.ring_file import MIB, RingShape, RingUnavailable, ring_path
 from services.transport.runner import EXIT_OK, Runner
 from services.transport.server import ensure_server
+from services.transport.shared_memory import RingReader, RingWriter
 from services.transport.stage import Stage
 from services.transport.streams import FRAMES, segmented
 
@@ -74,6 +80,23 @@ def make_clock(settings: ClockSettings) -> Clock:
     return ScaledClock(settings.origin, settings.started, settings.speed)
 
 
+@contextmanager
+def ring_to_fill(settings: Settings, state: StateFolder) -> Iterator[RingWriter | None]:
+    """Give the ingester its ring of pixels and remove it afterwards; None where none is asked for or can be had."""
+    chosen, ring = settings.handover, None
+    if chosen.ring_mb:
+        try:
+            ring = RingWriter(ring_path(state.root), RingShape(chosen.ring_mb // chosen.slot_mb, chosen.slot_mb * MIB))
+        except RingUnavailable as error:
+            log = structlog.get_logger().bind(stage="ingester")
+            log.warning("no_ring", reason=error.reason, detail=f"frames go by file: {error}")
+    try:
+        yield ring
+    finally:
+        if ring is not None:
+            ring.close()
+
+
 def _run_ingester(
     settings: Settings,
     state: StateFolder,
@@ -86,8 +109,8 @@ def _run_ingester(
     from services.ingester import Ingester
     from services.ledger import Ledger
 
-    with Ledger(state.ledger) as ledger, SqliteRecord(state.record) as record:
-        ingester = Ingester(settings, bus, ledger, record.settled_ids, make_clock(settings.clock))
+    with Ledger(state.ledger) as ledger, SqliteRecord(state.record) as record, ring_to_fill(settings, state) as ring:
+        ingester = Ingester(settings, bus, ledger, record.settled_ids, make_clock(settings.clock), ring=ring)
         ingester.run(stop, until_idle_s=until_idle_s, until_settled=until_settled)
     return EXIT_OK
 
@@ -100,7 +123,7 @@ def _segmenter(settings: Settings, state: StateFolder, bus: RedisBus, record: Sq
     chosen = settings.segmenter
     store = EngineStore(state.engines)
     stage = SegmenterStage(
-        frames=_frames(settings),
+        frames=_frames(settings, RingReader(ring_path(state.root)) if settings.handover.ring_mb else None),
         record=record,
         labels=FileLabels(state.masks),
         load=lambda: choose_segmenter(chosen.engine, chosen.weights, threads=chosen.threads, store=store),
@@ -137,5 +160,6 @@ def _runner(
     return Runner(stage, bus, streams, settings.delivery, batch_size=batch_size, on_failure=record.put_failure)
 
 
-def _frames(settings: Settings) -> FrameFiles:
-    return FrameFiles(settings.watch.folder.resolve(), ReadLimits(max_bytes=settings.watch.max_frame_bytes))
+def _frames(settings: Settings, ring: RingReader | None = None) -> FrameFiles:
+    limits = ReadLimits(max_bytes=settings.watch.max_frame_bytes)
+    return FrameFiles(settings.watch.folder.resolve(), limits, ring)

@@ -15,6 +15,7 @@ from monitor.frames.sample import Sample
 from monitor.messages import BlobRef, FrameArrived
 from services.ingest.scanner import FOREIGN
 from services.ledger import LedgerRow
+from services.transport.shared_memory import RingWriter
 
 UNHASHED = frozenset(("too_large", "symlink", "outside_root", "unreadable"))
 """Reasons for which a quarantined file is not read to the end to name its content."""
@@ -30,7 +31,7 @@ class Admission:
 
     root: the watched folder; layout: how they are named; samples: what is known of flasks; pixel_size_um: what the
     settings say; limits: what a frame may be; now: the culture's clock;
-    channel: the one that is taken, None for all.
+    channel: the one that is taken, None for all; ring: where decoded pixels are left for the segmenters, if anywhere.
     """
 
     root: Path
@@ -40,6 +41,7 @@ class Admission:
     limits: ReadLimits
     now: Callable[[], datetime]
     channel: str | None = None
+    ring: RingWriter | None = None
 
     def admit(self, path: Path, status: os.stat_result) -> LedgerRow:
         """Return the row of a file that is a frame; `status` is what it was when it was found complete.
@@ -70,6 +72,8 @@ class Admission:
         after = path.lstat()
         if (after.st_size, after.st_mtime_ns) != (status.st_size, status.st_mtime_ns):
             raise FileChanged(source)
+        if self.ring is not None:
+            self.ring.put(frame_id, frame, status)
         arrived = FrameArrived(
             frame_id=frame_id,
             key=parsed.key,
