@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from cases.phantoms import phantom
 from cases.small_frames import write_small_frame
 
 README = Path(__file__).resolve().parents[2] / "README.md"
+REPORT = README.parent / "benchmarks" / "results" / "0.1.0" / "overhead.json"
 MAKE = {"make demo", "make test"}
 """Run by `.ci/run` and by the demo's own test."""
 
@@ -35,6 +37,7 @@ def test_every_command_of_the_readme_runs(tmp_path: Path) -> None:
         write_small_frame(tmp_path / "series", "B2", "p1", time_index)
     _label_some_images(tmp_path)
     (tmp_path / "ours.yaml").write_text("segmenter: {weights: ours/segmenter.json}\n")
+    shutil.copyfile(REPORT, tmp_path / "there.json")
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CELLVIGIL__NOTIFIER__TERMINAL": "false"}
     for line in commands():
         if line in MAKE:
@@ -44,6 +47,8 @@ def test_every_command_of_the_readme_runs(tmp_path: Path) -> None:
             words += ["--until-idle", "3"]
         if words[0] == "train":
             words += ["--steps", "2", "--simulated", "2"]
+        if words[0] == "bench" and "--compare" not in words:
+            words += ["--quick", "--no-load", "--sizes", "128", "--rounds", "1", "--engines", "eager"]
         done = subprocess.run(
             [sys.executable, "-m", "services.main", *words],
             cwd=tmp_path,
@@ -63,6 +68,7 @@ def test_every_command_of_the_readme_runs(tmp_path: Path) -> None:
     assert len(list((tmp_path / "frames").rglob("*.tif"))) == 4
     assert (tmp_path / "labels" / "a_cells.tif").exists()
     assert (tmp_path / "ours" / "segmenter.json").exists()
+    assert (tmp_path / "here.png").exists()
 
 
 def _label_some_images(folder: Path) -> None:

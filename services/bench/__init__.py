@@ -1,0 +1,1 @@
+"""Measurements of this installation on this machine: how fast it is, and how fast it could be."""
