@@ -10,7 +10,7 @@ nuclei and all features of the population too.
 import numpy as np
 import peers
 import skimage
-from fields import add_fields, fields, mosaic
+from fields import add_fields, drawn_nuclei, fields, mosaic
 from numpy.typing import NDArray
 from rounds import in_turns, parser, write
 
@@ -52,7 +52,7 @@ def main() -> None:
     difference = largest_difference(labels, pixels)
     print(f"{labels.max()} cells; shared properties differ by at most {difference:.1e}")
     assert difference < 1e-6
-    frame, nuclei = Frame(pixels, args.pixel_size), np.zeros_like(labels)
+    frame, nuclei = Frame(pixels, args.pixel_size), drawn_nuclei(labels)
     result = in_turns(
         "labels_to_features",
         lambda: measure(frame, labels, nuclei),

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from rounds import in_turns, parser, write
 
 from monitor.network.checkpoint import SHIPPED, read_card
+from monitor.network.segnet import PLANES
 from monitor.segmentation.labels import instances_of
-from monitor.segmentation.segmenter import PLANES
 from monitor.training.metrics import match_instances, score
 
 SIDES = (2048, 1024)

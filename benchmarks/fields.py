@@ -49,19 +49,27 @@ def mosaic(some: list[Field], side: int) -> Field:
             (np.hstack([part[0] for part in parts])[:, :side], np.hstack([part[1] for part in parts])[:, :side])
         )
     pixels = np.vstack([part[0] for part in rows])[:side]
-    labels = np.vstack([_apart(part[1], index + 100) for index, part in enumerate(rows)])[:side]
+    labels = np.vstack([_apart(part[1], 1000 * index) for index, part in enumerate(rows)])[:side]
     _, compact = np.unique(np.append(labels.ravel(), 0), return_inverse=True)
     return np.ascontiguousarray(pixels), compact[:-1].reshape(labels.shape).astype(np.int32)
 
 
-def perfect_maps(cells: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Return the maps that our network would give if it made no mistake: (K, Y, X) float32, no nuclei."""
+def perfect_maps(cells: NDArray[np.int32], nuclei: NDArray[np.int32] | None = None) -> NDArray[np.float32]:
+    """Return the maps that our network would give if it made no mistake: (K, Y, X) float32, by default no nuclei."""
     maps = np.full((len(Map), *cells.shape), -8.0, np.float32)
     maps[Map.CELL][cells > 0] = 8.0
     maps[Map.CELL_CENTRE] = centre_map(cells)
     maps[Map.BOUNDARY][boundary_map(cells)] = 8.0
     maps[Map.NUCLEUS_CENTRE] = 0.0
+    if nuclei is not None:
+        maps[Map.NUCLEUS][nuclei > 0] = 8.0
+        maps[Map.NUCLEUS_CENTRE] = centre_map(nuclei)
     return maps
+
+
+def drawn_nuclei(cells: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return a nucleus for each cell, around its geodesic middle: real fields have no true ones."""
+    return np.where(centre_map(cells) > 0.75, cells, 0).astype(np.int32)
 
 
 def _apart(labels: NDArray[np.int32], index: int) -> NDArray[np.int32]:

@@ -2,10 +2,13 @@
 
 import os
 import platform
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("cellvigil", "numpy", "scipy", "scikit-image", "numba", "torch", "lightgbm", "redis", "tifffile")
+PACKAGES = (
+    *("cellvigil", "numpy", "scipy", "scikit-image", "numba", "torch", "lightgbm", "redis", "tifffile"),
+    *("openvino", "nncf", "tensorrt", "torch-tensorrt"),
+)
 
 
 def machine() -> dict[str, object]:
@@ -17,9 +20,17 @@ def machine() -> dict[str, object]:
         "memory_gib": round(pages / 2**30, 1),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": {name: found for name in PACKAGES if (found := _version(name)) is not None},
         "load_before": round(os.getloadavg()[0], 2),
     }
+
+
+def _version(name: str) -> str | None:
+    """Return what is installed; a machine that is lent for a benchmark may lack what the benchmark does not need."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 def _processor() -> str:

@@ -1,0 +1,113 @@
+"""The benchmarks of engines and GPU run, and end with a report; their numbers here mean nothing."""
+
+import json
+import os
+import runpy
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[1]
+BENCHMARKS = ROOT / "benchmarks"
+MEASURE = {"name", "ratio", "low", "high", "peer", "peer_version", "repeats"}
+BARE = """
+import runpy, sys
+for name in ("pydantic", "safetensors", "numba", "scipy", "skimage"):
+    sys.modules[name] = None
+sys.argv = sys.argv[1:]
+sys.path.insert(0, "benchmarks")
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def run(*words: str, json_file: Path, bare: bool = False) -> tuple[str, dict[str, Any]]:
+    program = ["-c", BARE] if bare else []
+    ended = subprocess.run(
+        [sys.executable, *program, *words, "--json", str(json_file)],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    report = json.loads(json_file.read_text(encoding="utf-8"))
+    assert report["machine"]["packages"]["torch"] == torch.__version__
+    assert all(set(row) >= MEASURE for row in report["measures"])
+    return ended.stdout, report
+
+
+def names_of(report: dict[str, Any]) -> set[str]:
+    return {row["name"] for row in report["measures"]}
+
+
+def test_hovernet_is_what_was_published() -> None:
+    script = runpy.run_path(str(BENCHMARKS / "hovernet.py"))
+
+    assert len(script["check"]()) == 3
+    counted, side = script["tflop_per_megapixel"]()
+    assert (round(counted, 2), side) == (9.97, 164)
+    assert [round(script["millions"](branches), 2) for branches in ((2, 2), (2, 2, 5))] == [33.63, 37.64]
+
+
+def test_part_that_takes_too_long_is_cut_off() -> None:
+    script = runpy.run_path(str(BENCHMARKS / "device_clock.py"))
+
+    with pytest.raises(script["OutOfTime"]), script["at_most"](0.05):
+        while True:
+            time.sleep(0.01)
+    with script["at_most"](60.0):
+        pass
+
+
+def test_calls_are_timed_in_turns() -> None:
+    script = runpy.run_path(str(BENCHMARKS / "device_clock.py"))
+    seen: list[str] = []
+    clock = script["Clock"]("cpu", warm=1, rounds=2, each=2)
+
+    times = clock.in_turns({name: lambda name=name: seen.append(name) for name in "ab"}, at_most_s=60.0)
+
+    assert "".join(seen) == "ab" + "aabb" + "bbaa"
+    assert [len(some) for some in times.values()] == [2, 2]
+
+
+def test_gpu_parts_run_dry_on_a_bare_machine(tmp_path: Path) -> None:
+    parts = "network,layout,transfer,labels"
+    said, report = run("benchmarks/gpu.py", "--dry", "--only", parts, json_file=tmp_path / "gpu.json", bare=True)
+
+    assert names_of(report) >= {"gpu_graph", "gpu_channels_last", "gpu_pinned_2mb"}
+    assert set(report["skipped"]) == {"labels"} and "not installed" in report["skipped"]["labels"]
+    assert "skipped: not installed here" in said
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_gpu_benchmark_says_that_there_is_no_gpu() -> None:
+    ended = subprocess.run([sys.executable, "benchmarks/gpu.py"], cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+    assert ended.returncode == 2
+    assert ended.stderr.strip().count("\n") == 0 and "no GPU" in ended.stderr
+
+
+@pytest.mark.slow
+def test_all_gpu_parts_run_dry(tmp_path: Path) -> None:
+    _, report = run("benchmarks/gpu.py", "--dry", json_file=tmp_path / "gpu.json")
+
+    assert set(report["skipped"]) <= {"tensorrt"}
+    measured = {"gpu_compiled", "gpu_of_roofline", "gpu_over_hovernet", "gpu_labels_over_network"}
+    assert names_of(report) >= measured
+    assert len(report["took_s"]) == 11
+
+
+@pytest.mark.slow
+def test_engines_are_measured_with_their_errors(tmp_path: Path) -> None:
+    pytest.importorskip("openvino", reason="openvino is not installed: pip install 'cellvigil[openvino]'")
+    words = ("--side", "64", "--rounds", "1", "--threads", "1", "--engines", "eager,openvino")
+    _, report = run("benchmarks/engines.py", *words, json_file=tmp_path / "engines.json")
+
+    assert names_of(report) == {"cpu_fp32", "cpu_fp32_of_matmul_peak"}
+    assert report["engines"]["openvino"]["against_eager"]["f1"] > 0.99
