@@ -5,13 +5,14 @@
 The reference: HoVer-Net's post-processing, its table of instances one by one over the whole frame, scikit-image's
 properties, medians and quartiles, and three boosters through `Booster.predict`. Ours: `instances_of`, `measure`, and
 `PotencyModel.intervals` with its three boosters. Both from maps without error of the same cells; ours decodes and
-measures nuclei as well, which are drawn here, the reference cells alone.
+measures nuclei as well, which are drawn here, the reference cells alone. The first scene shows real cells as an
+objective of low power does, about 1,400 in a frame; in the second they are as they were imaged, few and large.
 """
 
 import lightgbm
 import numpy as np
 import peers
-from fields import add_fields, drawn_nuclei, fields, mosaic, perfect_maps
+from fields import LOW_POWER, add_fields, drawn_nuclei, fields, low_power, mosaic, perfect_maps
 from numpy.typing import NDArray
 from rounds import in_turns, parser, write
 
@@ -22,8 +23,7 @@ from monitor.network.segnet import PLANES
 from monitor.potency.model import DEMO, QUANTILES, load_model
 from monitor.segmentation.labels import instances_of
 
-SIDES = (2048, 1024)
-"""The first, a whole camera frame, gives the measure its name."""
+SIDE = 2048
 
 
 def main() -> None:
@@ -34,13 +34,14 @@ def main() -> None:
     decoding, model, some = read_card(SHIPPED).decode, load_model(), fields(args)
     boosters = [lightgbm.Booster(model_file=DEMO / f"{name}.txt") for name in QUANTILES]
     measures = []
-    for side in SIDES:
-        pixels, truth = mosaic(some, side)
+    scenes = (("", low_power(some), LOW_POWER * args.pixel_size), ("_large_cells", some, args.pixel_size))
+    for suffix, shown, size in scenes:
+        pixels, truth = mosaic(shown, SIDE)
         ours, theirs = perfect_maps(truth, drawn_nuclei(truth)), peers.hover_maps(truth)
-        frame = Frame(pixels, args.pixel_size)
+        frame = Frame(pixels, size)
 
-        def chain(maps: NDArray[np.float32] = ours, frame: Frame = frame) -> object:
-            found = instances_of(maps, PLANES, decoding, args.pixel_size)
+        def chain(maps: NDArray[np.float32] = ours, frame: Frame = frame, size: float = size) -> object:
+            found = instances_of(maps, PLANES, decoding, size)
             features = measure(frame, found.cells, found.nuclei)
             row = model.contract.row(features.population)
             assert row is not None
@@ -54,10 +55,11 @@ def main() -> None:
             row = np.resize(summary, boosters[0].num_feature())[None]
             return [booster.predict(row, num_threads=1) for booster in boosters]
 
-        name = "maps_to_potency" + ("" if side == SIDES[0] else f"_{side}")
         against = "HoVer-Net chain, rewritten, with regionprops_table and Booster.predict"
         version = f"{peers.VERSIONS}, lightgbm {lightgbm.__version__}"
-        measures.append(in_turns(name, chain, reference, against=against, version=version, rounds=args.rounds))
+        name = f"maps_to_potency{suffix}"
+        result = in_turns(name, chain, reference, against=against, version=version, rounds=args.rounds)
+        measures.append(result | {"cells": int(truth.max())})
     write(args.json, measures)
 
 

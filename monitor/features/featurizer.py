@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.features.intensity import measure_intensity
+from monitor.features.label_runs import LabelRuns, Vector, label_runs, sums_and_boxes
 from monitor.features.population import crowding, fractions, summarise
-from monitor.features.shape import Shapes, Vector, measure_shapes
+from monitor.features.shape import Shapes, measure_shapes
 from monitor.frames.frame import Frame
 
 THIN_PX = 0.01
@@ -47,14 +48,15 @@ def measure(frame: Frame, cells: NDArray[np.int32], nuclei: NDArray[np.int32]) -
     if not frame.shape == cells.shape == nuclei.shape:
         message = f"frame {frame.shape}, cells {cells.shape} and nuclei {nuclei.shape} must have one shape"
         raise ValueError(message)
-    shapes = measure_shapes(cells)
+    runs = label_runs(cells)
+    shapes = measure_shapes(cells, runs)
     size = frame.pixel_size_um
-    parents = parent_cells(cells, nuclei)
-    columns = _shape_columns(shapes, size) | _nucleus_columns(shapes, cells, nuclei, parents, size)
-    columns["contrast"], columns["texture_cv"] = measure_intensity(frame.pixels, cells, size)
+    parents, nucleus_columns = _nuclei(shapes, cells, label_runs(nuclei), size)
+    columns = _shape_columns(shapes, size) | nucleus_columns
+    columns["contrast"], columns["texture_cv"] = measure_intensity(frame.pixels, runs, size)
     whole = ~shapes.touches_border
     population = summarise(columns, whole) | fractions(columns, whole)
-    population |= crowding(cells, shapes.centroid_y * size, shapes.centroid_x * size, size)
+    population |= crowding(shapes.area, shapes.centroid_y * size, shapes.centroid_x * size, cells.size, size)
     return FrameFeatures(columns, whole, parents, population)
 
 
@@ -76,30 +78,23 @@ def _shape_columns(shapes: Shapes, size: float) -> dict[str, Vector]:
     }
 
 
-def _nucleus_columns(
-    shapes: Shapes, cells: NDArray[np.int32], nuclei: NDArray[np.int32], parents: NDArray[np.int32], size: float
-) -> dict[str, Vector]:
+def _nuclei(
+    shapes: Shapes, cells: NDArray[np.int32], nuclei: LabelRuns, size: float
+) -> tuple[NDArray[np.int32], dict[str, Vector]]:
+    """Return the cell of each nucleus, 0 for one that lies in none, and what cells have by their nuclei."""
     count = len(shapes.area)
-    inside = nuclei > 0
-    owner = cells[inside]
-    area = np.bincount(owner, minlength=count + 1)[1:].astype(np.float64)
-    numbers = np.bincount(parents[parents > 0], minlength=count + 1)[1:].astype(np.float64)
-    y, x = np.nonzero(inside)
+    sums, _ = sums_and_boxes(nuclei)
+    parents = np.zeros(nuclei.count, np.int32)
+    rows = np.repeat(np.arange(nuclei.shape[0]), np.diff(nuclei.begins))
+    parents[nuclei.instance] = cells[rows, nuclei.start]
+    numbers = np.bincount(parents, minlength=count + 1)[1:].astype(np.float64)
+    area, y, x = (np.bincount(parents, sums[:, column], count + 1)[1:] for column in range(3))
     some = np.where(area > 0.0, area, np.nan)
-    dy = np.bincount(owner, y, count + 1)[1:] / some - shapes.centroid_y
-    dx = np.bincount(owner, x, count + 1)[1:] / some - shapes.centroid_x
     rest = shapes.area - area
-    return {
+    return parents, {
         "nucleus_area": some * size**2,
         "nucleus_count": numbers,
         "nucleus_cytoplasm_ratio": some / np.where(rest > 0.0, rest, np.nan),
-        "nucleus_offset": np.hypot(dy, dx) / np.sqrt(shapes.area / np.pi),
+        "nucleus_offset": np.hypot(y / some - shapes.centroid_y, x / some - shapes.centroid_x)
+        / np.sqrt(shapes.area / np.pi),
     }
-
-
-def parent_cells(cells: NDArray[np.int32], nuclei: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Return (M,) int32: the cell id of each nucleus 1..M, 0 for one that lies in no cell."""
-    inside = nuclei > 0
-    parents = np.zeros(int(nuclei.max(initial=0)) + 1, np.int32)
-    parents[nuclei[inside]] = cells[inside]
-    return parents[1:]

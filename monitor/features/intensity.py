@@ -1,11 +1,14 @@
-"""Intensity of every instance relative to the background around it."""
+"""Intensity of every instance relative to the background around it.
+
+Pixels are looked at once: sums of whole blocks, and of the pieces that blocks cut runs of cells into. What is left of a
+block is its background.
+"""
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from monitor.features.shape import Vector
+from monitor.features.label_runs import LabelRuns, Places, Vector
 
 BLOCK_UM = 7.0
 """Side of the blocks in which background pixels are averaged first."""
@@ -13,69 +16,144 @@ WINDOW_UM = 112.0
 """Side of the window around a block whose background counts as local; that of `frames.normalize`."""
 LEAST_SHARE = 0.02
 """Share of a window that must be free of cells, lest its background be taken from the whole frame."""
+_WHOLE_NUMBERS = (np.uint8, np.uint16)
 
 
-def measure_intensity(
-    pixels: NDArray[np.generic], cells: NDArray[np.int32], pixel_size_um: float
-) -> tuple[Vector, Vector]:
-    """Return contrast and texture of the cells 1..N, both (N,) float64 in units of the local background.
+def measure_intensity(pixels: NDArray[np.generic], runs: LabelRuns, pixel_size_um: float) -> tuple[Vector, Vector]:
+    """Return contrast and texture of the cells of `runs`, both (N,) float64 in units of the local background.
 
     Local background is the mean of the pixels outside all cells in the window around. Both are NaN where it is not
     positive, as in frames that were centred on zero, and in a frame without a pixel outside of cells.
     """
-    count = int(cells.max(initial=0))
     side = max(1, round(BLOCK_UM / pixel_size_um))
-    raw = pixels.astype(np.float32)
-    light = local_background(raw, cells, side, max(3, round(WINDOW_UM / BLOCK_UM)))
-    sums = _sums(raw, cells, count, light, side)
-    with np.errstate(invalid="ignore"):
+    exact = pixels.dtype in _WHOLE_NUMBERS
+    raw = np.ascontiguousarray(pixels if exact else pixels.astype(np.float32))
+    line = np.zeros(raw.shape[1], np.uint32 if exact else np.float64)
+    totals, areas = _blocks(raw, side, line)
+    pieces = _pieces(
+        raw,
+        side,
+        runs.instance,
+        runs.start,
+        runs.end,
+        runs.begins,
+        totals,
+        areas,
+        np.zeros(1, np.uint64 if exact else np.float64),
+    )
+    light = _local_background(totals, areas, side, max(3, round(WINDOW_UM / BLOCK_UM)))
+    sums = _sums(*pieces, light.ravel(), runs.count)
+    with np.errstate(invalid="ignore", divide="ignore"):
         mean = sums[:, 1] / sums[:, 0]
         spread = np.sqrt(np.maximum(sums[:, 2] / sums[:, 0] - mean**2, 0.0))
     return mean, spread
 
 
-def local_background(raw: NDArray[np.float32], cells: NDArray[np.int32], side: int, window: int) -> Vector:
-    """Return the background of (rows, columns) blocks of `side` pixels, NaN where it is unknown or not positive.
-
-    Parameters
-    ----------
-    raw, cells
-        (Y, X) pixels and labels.
-    window
-        Blocks on a side over which is averaged.
-    """
-    totals, free = _blocks(raw, cells, side)
+def _local_background(totals: Vector, free: Vector, side: int, window: int) -> Vector:
+    """Return the background of blocks, NaN where it is unknown or not positive; from sum and number of free pixels."""
     everywhere = totals.sum() / free.sum() if free.any() else np.nan
-    share = ndimage.uniform_filter(free, window, mode="constant") / side**2
-    light = ndimage.uniform_filter(totals, window, mode="constant") / side**2
-    local = np.where(share >= LEAST_SHARE, light / np.maximum(share, LEAST_SHARE), everywhere)
+    around, free_around = _window_sums(totals, window), _window_sums(free, window)
+    least = LEAST_SHARE * (window * side) ** 2
+    local = np.where(free_around >= least, around / np.maximum(free_around, least), everywhere)
     positive: Vector = np.where(local > 0.0, local, np.nan)
     return positive
 
 
 @numba.njit(cache=True, nogil=True)
-def _blocks(raw: NDArray[np.float32], cells: NDArray[np.int32], side: int) -> tuple[Vector, Vector]:
-    """Sum and number of the pixels outside cells in each block."""
-    shape = ((raw.shape[0] + side - 1) // side, (raw.shape[1] + side - 1) // side)
-    totals, free = np.zeros(shape), np.zeros(shape)
-    for y in range(raw.shape[0]):
-        for x in range(raw.shape[1]):
-            if cells[y, x] == 0:
-                totals[y // side, x // side] += raw[y, x]
-                free[y // side, x // side] += 1.0
-    return totals, free
+def _window_sums(values: Vector, window: int) -> Vector:
+    """Return the sum of (Y, X) values in a square of `window` around each; beyond the border is zero."""
+    rows, columns = values.shape
+    before, after = window // 2, window - window // 2
+    table = np.zeros((rows + 1, columns + 1))  # sums of all above and to the left (Crow 1984)
+    for y in range(rows):
+        line = 0.0
+        for x in range(columns):
+            line += values[y, x]
+            table[y + 1, x + 1] = table[y, x + 1] + line
+    sums = np.empty_like(values)
+    for y in range(rows):
+        top, bottom = max(y - before, 0), min(y + after, rows)
+        for x in range(columns):
+            left, right = max(x - before, 0), min(x + after, columns)
+            sums[y, x] = table[bottom, right] - table[top, right] - table[bottom, left] + table[top, left]
+    return sums
 
 
 @numba.njit(cache=True, nogil=True)
-def _sums(raw: NDArray[np.float32], cells: NDArray[np.int32], count: int, light: Vector, side: int) -> Vector:
-    """Pixels, sum and sum of squares of intensity over background minus one, (N, 3)."""
+def _blocks(raw: NDArray[np.generic], side: int, line: NDArray[np.generic]) -> tuple[Vector, Vector]:
+    """Return sum and number of the pixels of each block; `line` holds columns in a type that their sums fit in."""
+    rows, columns = raw.shape
+    shape = ((rows + side - 1) // side, (columns + side - 1) // side)
+    totals, areas = np.zeros(shape), np.zeros(shape)
+    for block_y in range(shape[0]):
+        first, last = block_y * side, min(rows, (block_y + 1) * side)
+        line[:] = 0
+        for y in range(first, last):
+            for x in range(columns):
+                line[x] += raw[y, x]
+        for block_x in range(shape[1]):
+            end = min(columns, (block_x + 1) * side)
+            areas[block_y, block_x] = (last - first) * (end - block_x * side)
+            for x in range(block_x * side, end):
+                totals[block_y, block_x] += line[x]
+    return totals, areas
+
+
+@numba.njit(cache=True, nogil=True)
+def _pieces(
+    raw: NDArray[np.generic],
+    side: int,
+    instance: Places,
+    start: Places,
+    end: Places,
+    begins: NDArray[np.int64],
+    totals: Vector,
+    areas: Vector,
+    zero: NDArray[np.generic],
+) -> tuple[Places, Places, Places, Vector, Vector]:
+    """Cut runs at the borders of blocks and take them out of `totals` and `areas`.
+
+    Returns instance, block, pixels, sum and sum of squares of each piece; `zero` is of a type that holds them exactly.
+    """
+    most = 0
+    for run in range(start.size):
+        most += (end[run] - 1) // side - start[run] // side + 1
+    owner, block, pixels = np.empty(most, np.int32), np.empty(most, np.int32), np.empty(most, np.int32)
+    summed, squared = np.empty(most), np.empty(most)
+    used = 0
+    for y in range(begins.size - 1):
+        block_y = y // side
+        for run in range(begins[y], begins[y + 1]):
+            x = start[run]
+            block_x = x // side
+            while x < end[run]:
+                stop = min(end[run], (block_x + 1) * side)
+                total = squares = zero[0]
+                for column in range(x, stop):
+                    value = zero[0] + raw[y, column]
+                    total += value
+                    squares += value * value
+                pixels[used] = stop - x
+                x = stop
+                owner[used], block[used] = instance[run], block_y * totals.shape[1] + block_x
+                summed[used], squared[used] = total, squares
+                totals[block_y, block_x] -= summed[used]
+                areas[block_y, block_x] -= pixels[used]
+                used += 1
+                block_x += 1
+    return owner, block, pixels, summed, squared
+
+
+@numba.njit(cache=True, nogil=True)
+def _sums(
+    owner: Places, block: Places, pixels: Places, summed: Vector, squared: Vector, light: Vector, count: int
+) -> Vector:
+    """Return pixels, sum and sum of squares of intensity over background minus one, (N, 3)."""
     sums = np.zeros((count, 3))
-    for y in range(raw.shape[0]):
-        for x in range(raw.shape[1]):
-            k = cells[y, x] - 1
-            if k >= 0:
-                value = raw[y, x] / light[y // side, x // side] - 1.0
-                sums[k, 0] += 1.0
-                sums[k, 1] += value
-                sums[k, 2] += value * value
+    for piece in range(owner.size):
+        number, background = float(pixels[piece]), light[block[piece]]
+        share = summed[piece] / background
+        sums[owner[piece], 0] += number
+        sums[owner[piece], 1] += share - number
+        sums[owner[piece], 2] += squared[piece] / (background * background) - 2.0 * share + number
     return sums

@@ -75,21 +75,27 @@ def centre_map(labels: NDArray[np.int32]) -> NDArray[np.float32]:
     Parameters
     ----------
     labels
-        (Y, X) int32, 0 is background. Only the part of a label that is connected with its first pixel counts.
+        (Y, X) int32, 0 is background. Of a label in several parts only the largest counts: hands leave scraps.
 
     Returns
     -------
     (Y, X) float32 in [0, 1]: in every instance one minus the geodesic distance from its geodesic centre (the pixel
     whose farthest point is nearest), divided by the largest; 0 outside.
     """
-    from scipy import ndimage
-
     result = np.zeros(labels.shape, np.float32)
     for index, window in enumerate(ndimage.find_objects(labels), start=1):
         if window is not None:
-            inside = labels[window] == index
+            inside = _largest_part(labels[window] == index)
             result[window][inside] = _one_instance(inside)[inside]
     return result
+
+
+def _largest_part(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    parts, count = ndimage.label(inside, np.ones((3, 3)))
+    if count <= 1:
+        return inside
+    largest: NDArray[np.bool_] = parts == 1 + np.bincount(parts.ravel())[1:].argmax()
+    return largest
 
 
 def boundary_map(labels: NDArray[np.int32]) -> NDArray[np.bool_]:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from monitor.features.catalogue import CELL, POPULATION, SUMMARISED, Feature, contract_digest
-from monitor.features.featurizer import measure, parent_cells
+from monitor.features.featurizer import measure
 from monitor.frames.frame import Frame
 from monitor.synthetic.phantom import simulate_frame
 
@@ -57,7 +57,7 @@ def test_nuclei_belong_to_cells() -> None:
 def test_a_nucleus_outside_of_cells_has_no_parent() -> None:
     cells, nuclei = np.zeros((2, 9, 9), np.int32)
     nuclei[2, 2] = 1
-    assert parent_cells(cells, nuclei).tolist() == [0]
+    assert measure(Frame(cells.astype(np.uint16), 1.0), cells, nuclei).parents.tolist() == [0]
 
 
 def test_cells_at_the_border_count_but_do_not_shape() -> None:

@@ -62,9 +62,9 @@ def test_a_single_pixel_is_its_own_peak() -> None:
     assert centre_map(labels_of("... .1. ..."))[1, 1] == 1.0
 
 
-def test_only_the_part_with_the_first_pixel_counts() -> None:
-    found = centre_map(labels_of("111..111"))
-    assert found[0].tolist() == pytest.approx([0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
+def test_only_the_largest_part_counts() -> None:
+    found = centre_map(labels_of("11..111."))
+    assert found[0].tolist() == pytest.approx([0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0])
 
 
 def test_gaps_between_labels_do_no_harm() -> None:
