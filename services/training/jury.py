@@ -21,8 +21,9 @@ from monitor.training.metrics import Matches, match_instances, score
 from monitor.training.sources import LabelledImage
 from monitor.training.train import TrainSettings
 
-PERSISTENCES = (0.05, 0.07, 0.1, 0.14, 0.2)
+PERSISTENCES = (0.05, 0.1, 0.2)
 BUMPS_UM2 = (0.0, 150.0)
+MIN_PEAKS = (0.25, 0.45, 0.6)
 """Decodes to choose from, on training fields."""
 PATIENCE = 6
 """Looks without a better score on the held-back fields, after which the run stops."""
@@ -100,13 +101,13 @@ def scores(segmenter: Segmenter, fields: Sequence[LabelledImage]) -> Evaluation 
 def choose_decode(
     network: SegmentationNetwork, settings: TrainSettings, decode: DecodeSettings, fields: Sequence[LabelledImage]
 ) -> DecodeSettings:
-    """Return the decode of best AP50 on fields that were trained on; ties go to the lower persistence."""
+    """Return the decode of best AP50 on fields that were trained on; ties go to the lower settings."""
     if not fields:
         return decode
     engine = EagerEngine(network)
     choices = [
-        decode.model_copy(update={"persistence": persistence, "bump_um2": bump_um2})
-        for persistence, bump_um2 in itertools.product(PERSISTENCES, BUMPS_UM2)
+        decode.model_copy(update={"persistence": persistence, "bump_um2": bump_um2, "min_peak": min_peak})
+        for persistence, bump_um2, min_peak in itertools.product(PERSISTENCES, BUMPS_UM2, MIN_PEAKS)
     ]
     matches: list[list[Matches]] = [[] for _ in choices]
     for image in fields:
