@@ -30,7 +30,7 @@ def run(*words: str, json_file: Path, bare: bool = False) -> tuple[str, dict[str
     ended = subprocess.run(
         [sys.executable, *program, *words, "--json", str(json_file)],
         cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        env=os.environ | {"OMP_NUM_THREADS": "2"},
         capture_output=True,
         text=True,
         timeout=600,
@@ -95,7 +95,7 @@ def test_gpu_benchmark_says_that_there_is_no_gpu() -> None:
 
 @pytest.mark.slow
 def test_all_gpu_parts_run_dry(tmp_path: Path) -> None:
-    _, report = run("benchmarks/gpu.py", "--dry", json_file=tmp_path / "gpu.json")
+    _, report = run("benchmarks/gpu.py", "--dry", "--width", "0.125", json_file=tmp_path / "gpu.json")
 
     assert set(report["skipped"]) <= {"tensorrt"}
     measured = {"gpu_compiled", "gpu_of_roofline", "gpu_over_hovernet", "gpu_labels_over_network"}
