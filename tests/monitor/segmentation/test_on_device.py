@@ -85,9 +85,8 @@ def test_segmentation_and_quality_are_those_of_the_cpu(
         assert matched_f1(one.cells, other.cells, 0.8) > 0.97
         assert abs(one.n_nuclei - other.n_nuclei) <= 1
         assert one.quality.passes == other.quality.passes
-        for name in ("focus", "illumination", "saturated_fraction", "confluency", "debris_fraction"):
+        for name in ("focus", "illumination", "saturated_fraction", "confluency", "doubt", "debris_fraction"):
             assert getattr(other.quality, name) == pytest.approx(getattr(one.quality, name), rel=5e-3, abs=1e-4), name
-        assert other.quality.doubt == pytest.approx(one.quality.doubt, rel=0.02)  # hangs on single pixels of cells
 
 
 def test_frames_of_any_kind_come_back_in_their_order(segmenters: tuple[Segmenter, Segmenter]) -> None:
