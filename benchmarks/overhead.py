@@ -120,7 +120,7 @@ def stages(folder: Path, frames: int) -> Timed:
     return timed
 
 
-def _store(record: SqliteRecord, row: Any) -> None:  # noqa: ANN401
+def _store(record: SqliteRecord, row: Any) -> None:  # noqa: ANN401  # a row of any table
     with record.flask("A-healthy") as transaction:
         transaction.add(row)
 

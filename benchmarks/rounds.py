@@ -63,7 +63,7 @@ def parser(documentation: str | None) -> argparse.ArgumentParser:
     return made
 
 
-def write(path: Path | None, measures: Sequence[dict], **more: Any) -> None:  # noqa: ANN401
+def write(path: Path | None, measures: Sequence[dict], **more: Any) -> None:  # noqa: ANN401  # whatever JSON holds
     """Write the report, when a path was given."""
     if path is None:
         return

@@ -46,8 +46,8 @@ def test_resampling_is_that_of_the_cpu(factor: float) -> None:
     ours = resample(frame, SCALE)
     theirs = resampled(torch.from_numpy(frame.pixels.astype(np.float32))[None], factor_of(frame, SCALE))[0].numpy()
     assert theirs.shape == ours.shape
-    # counts go up to 65,535, and sums in another order round another way
-    np.testing.assert_allclose(theirs, ours, rtol=1e-5, atol=0.5)
+    # torch holds the places between pixels in float32: a few 1e-5 of a pixel on a steep edge
+    np.testing.assert_allclose(theirs, ours, atol=2e-5 * float(np.ptp(ours)))
 
 
 def test_normalising_is_that_of_the_cpu() -> None:
