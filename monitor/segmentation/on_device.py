@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from monitor.engine.base import DeviceEngine
+from monitor.errors import EngineFailure
 from monitor.frames.frame import Frame
 from monitor.frames.resample import factor_of
 from monitor.network.checkpoint import ModelCard
@@ -60,15 +61,27 @@ class DevicePath:
         Raises
         ------
         EngineFailure
-            As the engine raises it.
+            As the engine raises it, and `out_of_memory` when the steps around it find no room.
         """
-        with torch.inference_mode():
+        try:
             uploaded = self._upload(groups[0]) if groups else None
             for index, group in enumerate(groups):
                 assert uploaded is not None
-                launched = self._launch(uploaded, group[0])
-                uploaded = self._upload(groups[index + 1]) if index + 1 < len(groups) else None
-                yield self._finish(launched)
+                following = groups[index + 1] if index + 1 < len(groups) else None
+                found, uploaded = self._step(uploaded, group[0], following)
+                yield found
+        except torch.OutOfMemoryError as error:
+            message = f"{self._engine.name} has no room for frames beside its maps"
+            raise EngineFailure(message, reason="out_of_memory") from error
+
+    @torch.inference_mode()
+    def _step(
+        self, uploaded: Tensor, like: Frame, following: Sequence[Frame] | None
+    ) -> tuple[list[Found], Tensor | None]:
+        """Return what was found in one group, and the next one on its way: it goes up while this one is computed."""
+        launched = self._launch(uploaded, like)
+        coming = self._upload(following) if following is not None else None
+        return self._finish(launched), coming
 
     def _upload(self, frames: Sequence[Frame]) -> Tensor:
         """Return [B, H, W] counts on their way to the device: float32, or the integers that they were."""

@@ -13,6 +13,7 @@ from monitor.frames.frame import Frame
 from monitor.frames.normalize import noise_sigma, normalize
 from monitor.frames.resample import factor_of, resample
 from monitor.network.checkpoint import load_network
+from monitor.segmentation import on_device
 from monitor.segmentation.device_planes import dilated, gaussian, normalized, resampled
 from monitor.segmentation.device_planes import noise_sigma as noise_on_device
 from monitor.segmentation.segmenter import Segmentation, Segmenter
@@ -121,6 +122,21 @@ def test_a_device_without_room_leaves_its_frames_to_the_cpu(monkeypatch: pytest.
     assert isinstance(found, Segmentation)
     assert isinstance(reference, Segmentation)
     np.testing.assert_array_equal(found.cells, reference.cells)
+
+
+def test_no_room_for_labels_leaves_the_frame_to_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, card = load_network()
+    reference = Segmenter(EagerEngine(network), card).segment([Frame(phantom(1).pixels, 1.1)])[0]
+
+    def full(*arguments: object) -> None:
+        raise torch.OutOfMemoryError("no room")
+
+    monkeypatch.setattr(on_device, "instances_on_device", full)
+    (found,) = Segmenter(EagerEngine(network), card, on_device=True).segment([Frame(phantom(1).pixels, 1.1)])
+    assert isinstance(found, Segmentation)
+    assert isinstance(reference, Segmentation)
+    np.testing.assert_array_equal(found.cells, reference.cells)
+    assert not torch.is_inference_mode_enabled()
 
 
 def test_the_way_is_part_of_the_digest(segmenters: tuple[Segmenter, Segmenter]) -> None:
