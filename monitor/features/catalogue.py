@@ -1,17 +1,23 @@
-"""The catalogue: every feature with its name, unit, definition and source; its digest is the feature contract."""
+"""The catalogue: every feature with its name, unit, definition and source; digests of it are feature contracts."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One entry: `name` as it stands in tables, `unit`, what it is, and where the definition comes from."""
+    """One entry: `name` as it stands in tables, `unit`, what it is, and where the definition comes from.
+
+    `version` counts up when the same name comes to mean another number, so that models trained on the earlier one are
+    refused.
+    """
 
     name: str
     unit: str
     definition: str
     source: str
+    version: int = 1
 
 
 CELL = (
@@ -80,10 +86,16 @@ def _population() -> tuple[Feature, ...]:
 
 
 POPULATION = _population()
-"""Features of a frame, in the order of the contract. Shape statistics leave out cells cut by the border."""
+"""Features of a frame. Shape statistics leave out cells cut by the border."""
 
 
-def contract_digest(features: tuple[Feature, ...] = POPULATION) -> str:
-    """Return the sha256 of names, units and order: what a potency model was trained on and must be given."""
-    text = "\n".join(f"{feature.name}\t{feature.unit}" for feature in features)
+def population_features(names: Iterable[str]) -> tuple[Feature, ...]:
+    """Return the entries of population features in the order given; KeyError, with the name, where there is none."""
+    by_name = {feature.name: feature for feature in POPULATION}
+    return tuple(by_name[name] for name in names)
+
+
+def contract_digest(features: Iterable[Feature]) -> str:
+    """Return the sha256 of names, units, versions and order: what a model was trained on and must be given."""
+    text = "\n".join(f"{feature.name}\t{feature.unit}\t{feature.version}" for feature in features)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -147,12 +147,12 @@ def test_any_dtype_measures_the_same(dtype: type) -> None:
     assert found == expected
 
 
-def test_contract_follows_name_unit_and_order() -> None:
+def test_contract_follows_name_unit_version_and_order() -> None:
     one, other = Feature("a", "um", "", ""), Feature("b", "um", "", "")
-    digests = {
-        contract_digest(features) for features in ((one, other), (other, one), (one,), (Feature("a", "1", "", ""),))
-    }
-    assert len(digests) == 4
+    changed = (Feature("a", "1", "", ""),), (Feature("a", "um", "", "", version=2),)
+    digests = {contract_digest(features) for features in ((one, other), (other, one), (one,), *changed)}
+    assert len(digests) == 5
+    assert contract_digest([Feature("a", "um", "said in other words", "read elsewhere")]) == contract_digest([one])
     assert len({feature.name for feature in POPULATION}) == len(POPULATION)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from cases.potency_table import FEATURES, table, train
 
-from monitor.features.catalogue import contract_digest
+from monitor.features.catalogue import contract_digest, population_features
 from monitor.potency.model import QUANTILES, load_model
 from monitor.potency.train import COVERAGE, GOLDEN_ROWS
 
@@ -55,7 +55,7 @@ def test_everything_about_the_model_lies_in_its_folder(tmp_path: Path) -> None:
     assert card["scores"]["rmse"] == report.rmse
     contract = json.loads((tmp_path / "contract.json").read_text())
     assert tuple(contract["features"]) == FEATURES
-    assert contract["catalogue"] == contract_digest()
+    assert contract["catalogue"] == contract_digest(population_features(FEATURES))
     golden = json.loads((tmp_path / "golden.json").read_text())
     assert len(golden["rows"]) == len(golden["answers"]) == GOLDEN_ROWS
 
