@@ -6,9 +6,9 @@ depends on how much of the field is covered; a floor from the sensor noise keeps
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from monitor.errors import FrameRejected
+from monitor.frames.running_mean import running_mean
 
 BACKGROUND_WINDOW_UM = 112.0
 """Side of the running mean that is taken as background: about twice the length of a spread cell's body."""
@@ -58,18 +58,17 @@ def normalize(pixels: NDArray[np.generic], pixel_size_um: float) -> NDArray[np.f
 def background(frame: NDArray[np.float32], pixel_size_um: float) -> NDArray[np.float32]:
     """Return the slowly varying part of a (Y, X) float32 frame: two passes of a running mean, mirrored at the edge."""
     window = odd_window(BACKGROUND_WINDOW_UM / pixel_size_um, min(frame.shape))
-    once = ndimage.uniform_filter(frame, window, mode="mirror")
+    once = running_mean(frame, window)
     # bright debris and floating cells pull a mean up; the second pass sees them clipped to the first
     spread = np.float32(TAMED_SIGMAS) * np.median(np.abs((frame - once)[::SUBSAMPLE, ::SUBSAMPLE]))
     tamed = np.clip(frame, once - spread, once + spread)
-    smooth: NDArray[np.float32] = ndimage.uniform_filter(tamed, window, mode="mirror")
-    return smooth
+    return running_mean(tamed, window)
 
 
 def contrast_scale(detail: NDArray[np.float32], pixel_size_um: float) -> float:
     """Return the 95th percentile of the local standard deviation, at least `NOISE_FLOOR` times the pixel noise."""
     window = odd_window(CONTRAST_WINDOW_UM / pixel_size_um, min(detail.shape))
-    variance = ndimage.uniform_filter(detail * detail, window, mode="mirror")
+    variance = running_mean(detail * detail, window)
     local = np.sqrt(np.maximum(variance[::SUBSAMPLE, ::SUBSAMPLE], 0.0))
     return float(max(np.percentile(local, CONTRAST_PERCENTILE), NOISE_FLOOR * noise_sigma(detail)))
 

@@ -11,6 +11,7 @@ from scipy import ndimage
 from monitor.frames.frame import Frame
 from monitor.frames.normalize import background, noise_sigma
 from monitor.messages import FrameQuality
+from monitor.segmentation.smooth import gaussian_where
 from monitor.segmentation.suspects import cut_by_border, likely_merged
 
 FINE_UM = (0.7, 1.4)
@@ -120,11 +121,11 @@ def focus_of(normalized: NDArray[np.float32], cells: NDArray[np.int32], pixel_si
     where = ndimage.binary_dilation(cells > 0, iterations=max(1, round(FOCUS_MARGIN_UM / pixel_size_um)))
     if where.sum() < FOCUS_LEAST_PX:
         where = np.ones(cells.shape, bool)
-    fine = _band(normalized, FINE_UM, pixel_size_um)
-    coarse = _band(normalized, COARSE_UM, pixel_size_um)
+    fine = _band(normalized, FINE_UM, pixel_size_um, where)
+    coarse = _band(normalized, COARSE_UM, pixel_size_um, where)
     noise = noise_sigma(normalized) * band_noise_gain(FINE_UM, pixel_size_um)
-    fine_power = max(float((fine[where] ** 2).mean()) - noise**2, 0.0)
-    coarse_power = float((coarse[where] ** 2).mean())
+    fine_power = max(float((fine**2).mean()) - noise**2, 0.0)
+    coarse_power = float((coarse**2).mean())
     return float(np.sqrt(fine_power / coarse_power)) if coarse_power > 0.0 else 0.0
 
 
@@ -216,8 +217,11 @@ def _reason(found: FrameQuality, n_cells: int, settings: QualitySettings) -> str
     return None
 
 
-def _band(plane: NDArray[np.float32], scales_um: tuple[float, float], pixel_size_um: float) -> NDArray[np.float32]:
-    narrow, wide = (ndimage.gaussian_filter(plane, scale / pixel_size_um) for scale in scales_um)
+def _band(
+    plane: NDArray[np.float32], scales_um: tuple[float, float], pixel_size_um: float, where: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Return (N,) what lies between two scales at the pixels of a (Y, X) mask."""
+    narrow, wide = (gaussian_where(plane, scale / pixel_size_um, where)[where] for scale in scales_um)
     band: NDArray[np.float32] = narrow - wide
     return band
 
