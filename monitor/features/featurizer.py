@@ -1,5 +1,6 @@
 """Everything that is measured on one frame."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,18 +20,22 @@ THIN_PX = 0.01
 class FrameFeatures:
     """Features of one frame.
 
-    cells: (N,) float64 per name of `catalogue.CELL`, NaN where not measurable, row i is the cell with id i + 1;
-    whole: (N,) bool, False for cells that the border cuts; parents: (M,) int32, cell id of each nucleus 1..M;
-    population: by name of `catalogue.POPULATION`, absent where not measurable.
+    cells: (N,) float64 per name of `catalogue.CELL` and of the families asked for, NaN where not measurable, row i is
+    the cell with id i + 1; whole: (N,) bool, False for cells that the border cuts; parents: (M,) int32, cell id of each
+    nucleus 1..M; population: by name of `catalogue.POPULATION` and of the families, absent where not measurable;
+    centroids_um: (N, 2) float64, y and x from the middle of the first pixel.
     """
 
     cells: dict[str, Vector]
     whole: NDArray[np.bool_]
     parents: NDArray[np.int32]
     population: dict[str, float]
+    centroids_um: Vector
 
 
-def measure(frame: Frame, cells: NDArray[np.int32], nuclei: NDArray[np.int32]) -> FrameFeatures:
+def measure(
+    frame: Frame, cells: NDArray[np.int32], nuclei: NDArray[np.int32], *, families: Collection[str] = ()
+) -> FrameFeatures:
     """Measure a frame.
 
     Parameters
@@ -39,25 +44,38 @@ def measure(frame: Frame, cells: NDArray[np.int32], nuclei: NDArray[np.int32]) -
         The frame, for intensities and scale.
     cells, nuclei
         (Y, X) int32 label images, ids from 1 without gaps, every nucleus within one cell.
+    families
+        Names of `catalogue.FAMILIES` to measure beyond what every frame has; `catalogue.families_for` gives those that
+        a potency model needs.
 
     Raises
     ------
     ValueError
         When frame and label images differ in shape.
+    KeyError
+        For a family that the catalogue does not know, with its name.
     """
     if not frame.shape == cells.shape == nuclei.shape:
         message = f"frame {frame.shape}, cells {cells.shape} and nuclei {nuclei.shape} must have one shape"
         raise ValueError(message)
-    runs = label_runs(cells)
+    runs, nucleus_runs = label_runs(cells), label_runs(nuclei)
     shapes = measure_shapes(cells, runs)
     size = frame.pixel_size_um
-    parents, nucleus_columns = _nuclei(shapes, cells, label_runs(nuclei), size)
+    parents, nucleus_columns = _nuclei(shapes, cells, nucleus_runs, size)
     columns = _shape_columns(shapes, size) | nucleus_columns
     columns["contrast"], columns["texture_cv"] = measure_intensity(frame.pixels, runs, size)
     whole = ~shapes.touches_border
     population = summarise(columns, whole) | fractions(columns, whole)
     population |= crowding(shapes.area, shapes.centroid_y * size, shapes.centroid_x * size, cells.size, size)
-    return FrameFeatures(columns, whole, parents, population)
+    if families:
+        from monitor.features.families import Scene, measure_families  # frames without families load none of it
+
+        scene = Scene(frame, cells, nuclei, runs, nucleus_runs, shapes, parents, dict(columns))
+        more, of_population = measure_families(scene, whole, families)
+        columns |= more
+        population |= of_population
+    centroids = np.column_stack([shapes.centroid_y, shapes.centroid_x]) * size
+    return FrameFeatures(columns, whole, parents, population, centroids)
 
 
 def _shape_columns(shapes: Shapes, size: float) -> dict[str, Vector]:

@@ -25,7 +25,32 @@ def measure_intensity(pixels: NDArray[np.generic], runs: LabelRuns, pixel_size_u
     Local background is the mean of the pixels outside all cells in the window around. Both are NaN where it is not
     positive, as in frames that were centred on zero, and in a frame without a pixel outside of cells.
     """
-    side = max(1, round(BLOCK_UM / pixel_size_um))
+    _, light, pieces = _lit(pixels, runs, pixel_size_um)
+    sums = _sums(*pieces, light.ravel(), runs.count)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = sums[:, 1] / sums[:, 0]
+        spread = np.sqrt(np.maximum(sums[:, 2] / sums[:, 0] - mean**2, 0.0))
+    return mean, spread
+
+
+def relative_intensity(pixels: NDArray[np.generic], runs: LabelRuns, pixel_size_um: float) -> NDArray[np.float32]:
+    """Return (Y, X) float32 intensity over the local background of `measure_intensity`; NaN where that has none."""
+    raw, light, _ = _lit(pixels, runs, pixel_size_um)
+    side = block_side(pixel_size_um)
+    relative: NDArray[np.float32] = _over(raw, 1.0 / light, side)
+    return relative
+
+
+def block_side(pixel_size_um: float) -> int:
+    """Return the side of a block in pixels."""
+    return max(1, round(BLOCK_UM / pixel_size_um))
+
+
+def _lit(
+    pixels: NDArray[np.generic], runs: LabelRuns, pixel_size_um: float
+) -> tuple[NDArray[np.generic], Vector, tuple[Places, Places, Places, Vector, Vector]]:
+    """Return the pixels as they are summed, the background of each block, and the pieces of the runs."""
+    side = block_side(pixel_size_um)
     exact = pixels.dtype in _WHOLE_NUMBERS
     raw = np.ascontiguousarray(pixels if exact else pixels.astype(np.float32))
     line = np.zeros(raw.shape[1], np.uint32 if exact else np.float64)
@@ -41,12 +66,7 @@ def measure_intensity(pixels: NDArray[np.generic], runs: LabelRuns, pixel_size_u
         areas,
         np.zeros(1, np.uint64 if exact else np.float64),
     )
-    light = _local_background(totals, areas, side, max(3, round(WINDOW_UM / BLOCK_UM)))
-    sums = _sums(*pieces, light.ravel(), runs.count)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = sums[:, 1] / sums[:, 0]
-        spread = np.sqrt(np.maximum(sums[:, 2] / sums[:, 0] - mean**2, 0.0))
-    return mean, spread
+    return raw, _local_background(totals, areas, side, max(3, round(WINDOW_UM / BLOCK_UM))), pieces
 
 
 def _local_background(totals: Vector, free: Vector, side: int, window: int) -> Vector:
@@ -142,6 +162,16 @@ def _pieces(
                 used += 1
                 block_x += 1
     return owner, block, pixels, summed, squared
+
+
+@numba.njit(cache=True, nogil=True)
+def _over(raw: NDArray[np.generic], gain: Vector, side: int) -> NDArray[np.float32]:
+    """Return every pixel times the gain of its block."""
+    relative = np.empty(raw.shape, np.float32)
+    for y in range(raw.shape[0]):
+        for x in range(raw.shape[1]):
+            relative[y, x] = raw[y, x] * gain[y // side, x // side]
+    return relative
 
 
 @numba.njit(cache=True, nogil=True)

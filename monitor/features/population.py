@@ -1,6 +1,6 @@
 """From cells to a frame: robust statistics over whole cells, and what the frame says as a whole."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +18,16 @@ UM2_PER_CM2 = 1e8
 PERCENTILES = (10.0, 25.0, 50.0, 75.0, 90.0)
 
 
-def summarise(cells: Mapping[str, Vector], whole: NDArray[np.bool_]) -> dict[str, float]:
-    """Return median, quartile range and outer deciles of the summarised features.
+def summarise(
+    cells: Mapping[str, Vector], whole: NDArray[np.bool_], names: Iterable[str] = SUMMARISED
+) -> dict[str, float]:
+    """Return median, quartile range and outer deciles of the features named.
 
     `cells` maps names to (N,) values, NaN where not measured; `whole` marks cells that the border does not cut. A
     feature without a single value is absent.
     """
     found: dict[str, float] = {}
-    for name in SUMMARISED:
+    for name in names:
         values = np.sort(cells[name][whole & np.isfinite(cells[name])])
         if values.size:
             p10, p25, p50, p75, p90 = _percentiles(values)
