@@ -8,18 +8,24 @@ neighbour decides, and not the higher of two instances, keeps a small error of t
 height may swap, and only pixels at the divide hang on single neighbours.
 
 The order comes from counting, not from comparing: heights are sorted into `LEVELS` steps. Parts of the mask that do not
-touch are flooded one after the other, so that the flood stays within a piece of memory that the processor holds near.
+touch are flooded one after the other, so that the flood stays within a piece of memory that the processor holds near,
+and some of them on other threads.
 """
 
+import itertools
 import math
+from functools import partial
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.segmentation.runs import root, runs_of
+from monitor.side_by_side import THREADS, side_by_side
 
 LEVELS = 4096
+ENOUGH_PX = 50_000
+"""Pixels from which on several threads are worth waking."""
 
 
 def flood(
@@ -55,35 +61,56 @@ def flood(
     -------
     (Y, X) int32, 0 outside, from 1 in the order of their first pixel: the same maps give the same labels.
     """
-    places, values, walls, parts = _gathered(
-        height, inside, within, height if edge is None else edge, 0.0 if edge is None else edge_weight
-    )
-    if places.size == 0:
+    start, end, part, begins, parts = _parts(inside)
+    size, shares = int(parts[-1]), _shares(parts)
+    if size == 0:
         return np.zeros(inside.shape, np.int32)
-    low, high = float(values.min()), float(values.max())
+    places, values, walls = np.empty(size, np.int32), np.empty(size, np.float32), np.empty(size, np.int32)
+    lowering, weight = (height, 0.0) if edge is None else (edge, edge_weight)
+
+    def gather(share: tuple[int, int]) -> tuple[float, float]:
+        _gather(height, within, lowering, weight, start, end, part, begins, parts, *share, places, values, walls)
+        held = values[parts[share[0]] : parts[share[1]]]
+        return float(held.min()), float(held.max())
+
+    lows, highs = zip(*side_by_side([partial(gather, share) for share in shares]), strict=True)
+    low, high = min(lows), max(highs)
     step = max(high - low, 1e-6) / (LEVELS - 1)
-    levels = ((values - low) / step).astype(np.int32)
     lowest = 0 if least_peak <= low else int((min(least_peak, 2.0 * abs(high) + 1.0) - low) / step)
-    by_place, by_level, by_wall = _ordered(places, levels, walls, parts)
     rows, columns = inside.shape
-    labels: NDArray[np.int32] = _flood(
-        by_place, by_level, by_wall, rows, columns, int(persistence / step), bump_px, least_px, lowest
-    )
+    owner, level = np.full((rows + 2) * (columns + 2), -1, np.int32), np.empty((rows + 2) * (columns + 2), np.int32)
+    parent, wall, peak, area, name = (np.empty(size, np.int32) for _ in range(5))
+    least_rise = int(persistence / step)
+
+    def drown(share: tuple[int, int]) -> None:
+        first, last = int(parts[share[0]]), int(parts[share[1]])
+        levels = ((values[first:last] - low) / step).astype(np.int32)
+        by_place, by_level, by_wall = _ordered(
+            places[first:last], levels, walls[first:last], parts[share[0] : share[1] + 1] - first
+        )
+        _flood(
+            by_place, by_level, by_wall, owner, level, columns + 2, first, parent, wall, peak, area, name,
+            least_rise, bump_px, least_px, lowest,
+        )  # fmt: skip
+
+    side_by_side([partial(drown, share) for share in shares])
+    labels: NDArray[np.int32] = _named(owner, parent, name, rows, columns)
     return labels
 
 
-@numba.njit(cache=True, nogil=True)
-def _gathered(
-    height: NDArray[np.float32],
-    inside: NDArray[np.bool_],
-    within: NDArray[np.int32],
-    edge: NDArray[np.float32],
-    edge_weight: float,
-) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32], NDArray[np.int32]]:
-    """Return place (in a frame with a border of one pixel), lowered height and wall of every pixel inside, by parts.
+def _shares(parts: NDArray[np.int32]) -> list[tuple[int, int]]:
+    """Return ranges of parts of about equally many pixels, one for each thread; `parts` as from `_parts`."""
+    many = THREADS if parts[-1] >= ENOUGH_PX else 1
+    cuts = np.searchsorted(parts, np.linspace(0, parts[-1], many + 1)[1:-1])
+    edges = np.unique([0, *cuts.tolist(), parts.size - 1]).tolist()
+    return list(itertools.pairwise(edges))
 
-    The last array holds where each part begins, and the end.
-    """
+
+@numba.njit(cache=True, nogil=True)
+def _parts(
+    inside: NDArray[np.bool_],
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int64], NDArray[np.int32]]:
+    """Return the runs of a mask, their parts numbered from 0, and where the pixels of each part begin, and the end."""
     start, end, part, begins = runs_of(inside, 1)
     parts = np.zeros(start.size + 1, np.int32)
     used = 0
@@ -94,13 +121,34 @@ def _gathered(
         else:
             part[run] = part[part[run]]
         parts[part[run] + 1] += end[run] - start[run]
-    parts = np.cumsum(parts[: used + 1]).astype(np.int32)
-    size = parts[-1]
-    places, values, walls = np.empty(size, np.int32), np.empty(size, np.float32), np.empty(size, np.int32)
+    return start, end, part, begins, np.cumsum(parts[: used + 1]).astype(np.int32)
+
+
+@numba.njit(cache=True, nogil=True)
+def _gather(
+    height: NDArray[np.float32],
+    within: NDArray[np.int32],
+    edge: NDArray[np.float32],
+    edge_weight: float,
+    start: NDArray[np.int32],
+    end: NDArray[np.int32],
+    part: NDArray[np.int32],
+    begins: NDArray[np.int64],
+    parts: NDArray[np.int32],
+    first_part: int,
+    last_part: int,
+    places: NDArray[np.int32],
+    values: NDArray[np.float32],
+    walls: NDArray[np.int32],
+) -> None:
+    """Write place (in a frame with a border of one pixel), lowered height and wall of the pixels of some parts."""
     free = parts.copy()
-    for row in range(inside.shape[0]):
-        first = (row + 1) * (inside.shape[1] + 2) + 1
+    columns = height.shape[1]
+    for row in range(height.shape[0]):
+        first = (row + 1) * (columns + 2) + 1
         for run in range(begins[row], begins[row + 1]):
+            if part[run] < first_part or part[run] >= last_part:
+                continue
             index = free[part[run]]
             for column in range(start[run], end[run]):
                 places[index], values[index], walls[index] = first + column, height[row, column], within[row, column]
@@ -109,7 +157,6 @@ def _gathered(
                     values[index] -= edge_weight / (np.float32(1.0) + np.exp(-logit))
                 index += 1
             free[part[run]] = index
-    return places, values, walls, parts
 
 
 @numba.njit(cache=True, nogil=True)
@@ -179,22 +226,27 @@ def _flood(
     places: NDArray[np.int32],
     levels: NDArray[np.int32],
     walls: NDArray[np.int32],
-    rows: int,
-    columns: int,
+    owner: NDArray[np.int32],
+    height: NDArray[np.int32],
+    wide: int,
+    first: int,
+    parent: NDArray[np.int32],
+    wall: NDArray[np.int32],
+    peak: NDArray[np.int32],
+    area: NDArray[np.int32],
+    name: NDArray[np.int32],
     persistence: int,
     bump: float,
     least_px: float,
     least_level: int,
-) -> NDArray[np.int32]:
-    wide = columns + 2
-    owner = np.full((rows + 2) * wide, -1, np.int32)
-    size = places.size
-    parent, wall, peak = np.empty(size, np.int32), np.empty(size, np.int32), np.empty(size, np.int32)
-    area = np.zeros(size, np.int32)
-    height = np.empty((rows + 2) * wide, np.int32)
+) -> None:
+    """Flood the pixels of some parts, ordered as by `_ordered`; `owner` and `height` are of the whole frame.
+
+    Nodes of the forest are numbered from `first` on, so that other parts can be flooded at the same time.
+    """
     around = np.array([-wide - 1, -wide, -wide + 1, -1, 1, wide - 1, wide, wide + 1])
-    count = 0
-    for index in range(size):
+    count = first
+    for index in range(places.size):
         place, level, here = places[index], levels[index], walls[index]
         height[place] = level
         up, at, down, one = np.uint64(place - wide), np.uint64(place), np.uint64(place + wide), np.uint64(1)
@@ -210,16 +262,14 @@ def _flood(
         else:
             best = _met(owner, height, place, around, here, parent, wall, peak, area, persistence, bump)
         if best < 0:
-            parent[count], wall[count], peak[count] = count, here, level
+            parent[count], wall[count], peak[count], area[count], name[count] = count, here, level, 0, -1
             best = count
             count += 1
         owner[place] = best
         area[best] += 1
-    name = np.full(count, -1, np.int32)
-    for node in range(count):
+    for node in range(first, count):
         if parent[node] == node and (area[node] < least_px or peak[node] < least_level):
             name[node] = 0
-    return _named(owner, parent, name, rows, columns)
 
 
 @numba.njit(cache=True, nogil=True)

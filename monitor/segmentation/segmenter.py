@@ -1,8 +1,9 @@
 """From frames to label images: resample, normalise, run the network, decode, judge."""
 
 import hashlib
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from monitor.network.segnet import PLANES, Map
 from monitor.segmentation.labels import instances_of
 from monitor.segmentation.on_device import LEAST_SIDE_PX, DevicePath, Found
 from monitor.segmentation.quality import Decoded, QualitySettings, assess, verdict
+from monitor.side_by_side import THREADS
 
 DeviceGroup = tuple[tuple[int, ...], str, float]
 """Shape, pixel type and pixel size: what frames of one batch on a device share."""
@@ -73,6 +75,7 @@ class Segmenter:
         self._card = card
         self._quality = quality or QualitySettings()
         inside = engine.whole(LEAST_SIDE_PX, LEAST_SIDE_PX) if isinstance(engine, TiledEngine) else engine
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="decode")
         self._device_path = DevicePath(inside, card) if on_device and isinstance(inside, DeviceEngine) else None
 
     @property
@@ -109,23 +112,11 @@ class Segmenter:
         Frames of one size at the network's scale share a batch; a bad frame never touches its neighbours.
         """
         results: list[Segmentation | FrameRejected | None] = [None] * len(frames)
-        for index, found in self._through_device(frames):
-            results[index] = found
-        shapes: dict[tuple[int, ...], list[tuple[int, NDArray[np.float32]]]] = defaultdict(list)
-        for index, frame in enumerate(frames):
-            if results[index] is not None:
-                continue
-            try:
-                ready = normalize(resample(frame, self._card.pixel_size_um), self._card.pixel_size_um)
-            except FrameRejected as error:
-                results[index] = error
-            else:
-                shapes[ready.shape].append((index, ready))
-        for members in shapes.values():
-            for first in range(0, len(members), self._engine.batch_size):
-                group = members[first : first + self._engine.batch_size]
-                for (index, ready), maps in zip(group, self._maps([ready for _, ready in group]), strict=True):
-                    results[index] = self._decoded(frames[index], ready, maps)
+        for index, segmentation in self._through_device(frames):
+            results[index] = segmentation
+        left = [index for index, found in enumerate(results) if found is None]
+        for index, found in self._over_the_cpu([frames[index] for index in left]):
+            results[left[index]] = found
         return [result for result in results if result is not None]
 
     def segment_and_stain(self, frame: Frame) -> tuple[Segmentation, NDArray[np.float32]]:
@@ -139,10 +130,39 @@ class Segmenter:
         FrameRejected
             As `segment` returns it.
         """
-        ready = normalize(resample(frame, self._card.pixel_size_um), self._card.pixel_size_um)
+        ready = self._ready(frame)
+        if isinstance(ready, FrameRejected):
+            raise ready
         (maps,) = self._maps([ready])
         cell, nucleus = (restore_map(_sigmoid(maps[plane]), frame.shape) for plane in (Map.CELL, Map.NUCLEUS))
         return self._decoded(frame, ready, maps), np.stack([nucleus * cell, cell * (1.0 - nucleus)])
+
+    def _over_the_cpu(self, frames: Sequence[Frame]) -> Iterator[tuple[int, Segmentation | FrameRejected]]:
+        """Yield what was found in each frame; threads normalise and decode while the network is at the next group."""
+        shapes: dict[tuple[int, ...], list[tuple[int, NDArray[np.float32]]]] = defaultdict(list)
+        for index, ready in enumerate(self._threads.map(self._ready, frames)):
+            if isinstance(ready, FrameRejected):
+                yield index, ready
+            else:
+                shapes[ready.shape].append((index, ready))
+        size = self._engine.batch_size
+        groups = [some[first : first + size] for some in shapes.values() for first in range(0, len(some), size)]
+        decoding: deque[tuple[int, Future[Segmentation]]] = deque()
+        for group in groups:
+            while len(decoding) > len(group):  # maps are large: those of two groups are the most that is held
+                index, found = decoding.popleft()
+                yield index, found.result()
+            maps = self._maps([ready for _, ready in group])
+            for (index, ready), planes in zip(group, maps, strict=True):
+                decoding.append((index, self._threads.submit(self._decoded, frames[index], ready, planes)))
+        for index, found in decoding:
+            yield index, found.result()
+
+    def _ready(self, frame: Frame) -> NDArray[np.float32] | FrameRejected:
+        try:
+            return normalize(resample(frame, self._card.pixel_size_um), self._card.pixel_size_um)
+        except FrameRejected as error:
+            return error
 
     def _maps(self, ready: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         """Run a group; on a device that gives up, halve the group down to single frames."""

@@ -1,18 +1,26 @@
 """A Gaussian that is computed only where it is needed: most of a frame is background."""
 
+import itertools
+from functools import partial
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.side_by_side import THREADS, side_by_side
+
 TRUNCATE = 4.0
 """Radius in standard deviations, as in scipy.ndimage."""
 _BLOCK = 32
+ENOUGH_PX = 200_000
+"""Pixels from which on several threads are worth waking."""
 
 
 def gaussian_where(values: NDArray[np.float32], sigma_px: float, where: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Smooth a (Y, X) float32 map as `scipy.ndimage.gaussian_filter` does, to float32 precision.
 
-    Only pixels in `where` are promised; others hold whatever was there. The border is mirrored.
+    Only pixels in `where` are promised; others hold whatever was there. The border is mirrored. Rows wherever a wanted
+    pixel will look are smoothed first, then columns, in bands of rows on several threads.
     """
     if sigma_px <= 0.0:
         return values.copy()
@@ -20,9 +28,13 @@ def gaussian_where(values: NDArray[np.float32], sigma_px: float, where: NDArray[
     weights = np.exp(-0.5 * (np.arange(radius + 1) / sigma_px) ** 2)
     weights /= weights[0] + 2.0 * weights[1:].sum()
     weights = np.pad(weights, (0, -radius % 4))
-    smooth: NDArray[np.float32] = _smooth(
-        np.ascontiguousarray(values, np.float32), weights.astype(np.float32), where.view(np.uint8)
-    )
+    values, weights = np.ascontiguousarray(values, np.float32), weights.astype(np.float32)
+    wanted = _occupied(where.view(np.uint8))
+    along, smooth = np.empty_like(values), np.empty_like(values)
+    many = THREADS if values.size >= ENOUGH_PX else 1
+    bands = list(itertools.pairwise(np.linspace(0, values.shape[0], many + 1).astype(int).tolist()))
+    side_by_side([partial(_along, values, weights, wanted, *band, along) for band in bands])
+    side_by_side([partial(_down, along, weights, wanted, *band, smooth) for band in bands])
     return smooth
 
 
@@ -86,22 +98,23 @@ def _weighted(
 
 
 @numba.njit(cache=True, nogil=True)
-def _smooth(values: NDArray[np.float32], weights: NDArray[np.float32], where: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Smooth along rows wherever a wanted pixel will look, then down the columns; `weights` begin in the middle."""
-    wanted = _occupied(where)
-    return _down(_along(values, weights, wanted), weights, wanted)
-
-
-@numba.njit(cache=True, nogil=True)
-def _along(values: NDArray[np.float32], weights: NDArray[np.float32], wanted: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _along(
+    values: NDArray[np.float32],
+    weights: NDArray[np.float32],
+    wanted: NDArray[np.bool_],
+    first: int,
+    last: int,
+    along: NDArray[np.float32],
+) -> None:
+    """Smooth the rows of a band wherever a wanted pixel will look; `weights` begin in the middle."""
     radius = weights.size - 1
     rows, columns = values.shape
     needed = np.zeros(wanted.shape[1], np.int32)
-    for row in range(min(radius, rows)):
+    for row in range(max(0, first - radius - 1), min(first + radius, rows)):
         needed += wanted[row]
-    along, line = np.empty_like(values), np.empty(columns + 2 * radius, np.float32)
+    line = np.empty(columns + 2 * radius, np.float32)
     at = np.empty(2 * radius + 1, np.uint64)
-    for row in range(rows):
+    for row in range(first, last):
         _move(needed, wanted, row, radius)
         left, right = _run(needed, 0, columns)
         if left < right:
@@ -112,7 +125,6 @@ def _along(values: NDArray[np.float32], weights: NDArray[np.float32], wanted: ND
                 at[2 * step - 1], at[2 * step] = left + radius - step, left + radius + step
             _weighted(along[row, left:right], line, at, weights)
             left, right = _run(needed, (right + _BLOCK - 1) // _BLOCK, columns)
-    return along
 
 
 @numba.njit(cache=True, nogil=True)
@@ -136,12 +148,20 @@ def _widen(line: NDArray[np.float32], values: NDArray[np.float32], radius: int) 
 
 
 @numba.njit(cache=True, nogil=True)
-def _down(along: NDArray[np.float32], weights: NDArray[np.float32], wanted: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _down(
+    along: NDArray[np.float32],
+    weights: NDArray[np.float32],
+    wanted: NDArray[np.bool_],
+    first: int,
+    last: int,
+    smooth: NDArray[np.float32],
+) -> None:
+    """Smooth the columns of a band where pixels are wanted."""
     radius = weights.size - 1
     rows, columns = along.shape
-    smooth, flat = np.empty_like(along), along.ravel()
+    flat = along.ravel()
     at = np.empty(2 * radius + 1, np.uint64)
-    for row in range(rows):
+    for row in range(first, last):
         left, right = _run(wanted[row], 0, columns)
         while left < right:
             at[0] = row * columns + left
@@ -150,4 +170,3 @@ def _down(along: NDArray[np.float32], weights: NDArray[np.float32], wanted: NDAr
                 at[2 * step] = _mirrored(row + step, rows) * columns + left
             _weighted(smooth[row, left:right], flat, at, weights)
             left, right = _run(wanted[row], (right + _BLOCK - 1) // _BLOCK, columns)
-    return smooth

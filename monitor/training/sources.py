@@ -23,6 +23,7 @@ from monitor.errors import FrameRejected
 from monitor.frames.reader import SUFFIXES, ReadLimits, read_frame
 
 CELL_ENDINGS = ("_instances", "_cells", "_labels", "_masks")
+NUCLEUS_ENDING = "_nuclei"
 IMAGE_ENDINGS = ("", "_phase", "_image")
 CELL_FOLDERS = ("labels", "masks", "cells", "instances")
 IMAGE_FOLDERS = ("images", "phase")
@@ -108,6 +109,11 @@ def read_labels(path: Path) -> NDArray[np.int32]:
     return labels.astype(np.int32)
 
 
+def is_labels(path: Path) -> bool:
+    """Return whether a file is, by the ending of its name, a label image and not an image."""
+    return path.stem.endswith((*CELL_ENDINGS, NUCLEUS_ENDING))
+
+
 def _pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
     files = {path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()}
     for labels in files:
@@ -137,7 +143,7 @@ def _nuclei_of(labels: Path) -> Path | None:
     stem = labels.stem
     for ending in CELL_ENDINGS:
         stem = stem.removesuffix(ending)
-    places = [labels.with_name(f"{stem}_nuclei"), labels.parent.parent / "nuclei" / labels.stem]
+    places = [labels.with_name(stem + NUCLEUS_ENDING), labels.parent.parent / "nuclei" / labels.stem]
     candidates = (place.with_name(place.name + suffix) for place in places for suffix in SUFFIXES)
     return next((path for path in candidates if path.is_file()), None)
 

@@ -17,7 +17,7 @@ from monitor.frames.reader import SUFFIXES, ReadLimits, read_frame
 from monitor.segmentation.segmenter import load_segmenter
 from monitor.synthetic.phantom import simulate_frame
 from monitor.training.dataset import Field, make_field
-from monitor.training.sources import LabelledImage, read_labelled
+from monitor.training.sources import LabelledImage, is_labels, read_labelled
 from monitor.training.stain import read_stain_pairs
 from monitor.training.teacher import Look, TaughtFrame, taught_fraction, teach
 from services.training.looks import look_of
@@ -107,8 +107,11 @@ def _stained(
 
 
 def _taught(folder: Path, pixel_size_um: float | None, look: Look, console: Console) -> list[TaughtFrame]:
-    """Label the images below a folder; those of one folder and size are taken for a series in the order of names."""
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    """Label the images below a folder; those of one folder and size are taken for a series in the order of names.
+
+    Label images that lie among them are passed over.
+    """
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and not is_labels(path))
     taught: list[TaughtFrame] = []
     n_frames = 0
     for _, series in groupby(_frames(files, folder, pixel_size_um, console), lambda named: named[0]):

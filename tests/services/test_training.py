@@ -178,6 +178,7 @@ def test_unlabelled_frames_are_kept_as_teachers_only_where_both_scores_gain(labo
     series.mkdir()
     for number in range(2):
         tifffile.imwrite(series / f"{number}.tif", phantom(40, covered=0.3).pixels + np.uint16(number))
+    tifffile.imwrite(series / "0_cells.tif", phantom(40, covered=0.3).cells.astype(np.uint16))  # no frame
     words = [
         *("train", "segmenter", laboratory, "--unlabelled", series, "--pixel-size", 1.1, "--out", out),
         *("--simulated", 2, "--hold-back", "field3", "--steps", 2, "--json", report),

@@ -1,0 +1,35 @@
+"""Parts of one frame on several threads: for kernels and array operations that let go of the interpreter.
+
+The threads are few and shared by the process; what runs on them must not wait for others on them.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+THREADS = min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+"""Beyond four, the parts of one frame are too small to gain by more."""
+
+_threads = ThreadPoolExecutor(max(1, THREADS - 1), thread_name_prefix="side-by-side")
+
+
+def side_by_side(work: Sequence[Callable[[], Result]]) -> list[Result]:
+    """Return the results of calls without arguments, in their order; the last one runs on the caller's own thread.
+
+    Raises
+    ------
+    Exception
+        What the first failing call raised, once all have ended.
+    """
+    if THREADS == 1 or len(work) == 1:
+        return [call() for call in work]
+    begun = [_threads.submit(call) for call in work[:-1]]
+    try:
+        last = work[-1]()
+    finally:
+        for future in begun:
+            future.exception()  # waits: arrays that a call writes to must not be let go before its end
+    return [future.result() for future in begun] + [last]

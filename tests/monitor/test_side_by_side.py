@@ -1,0 +1,65 @@
+"""Several threads for one frame: the same values as on one, and no error is lost."""
+
+import threading
+from functools import partial
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from monitor import side_by_side as module
+from monitor.segmentation import flood as flooding
+from monitor.segmentation import smooth as smoothing
+from monitor.side_by_side import side_by_side
+
+
+def test_results_come_in_the_order_of_the_calls() -> None:
+    assert side_by_side([partial(pow, base, 2) for base in range(20)]) == [base * base for base in range(20)]
+
+
+def test_the_error_of_a_call_is_raised_after_all_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "THREADS", 2)
+    ended = threading.Event()
+
+    def late() -> None:
+        threading.Event().wait(0.05)
+        ended.set()
+
+    def fail() -> None:
+        raise LookupError("of this call")
+
+    with pytest.raises(LookupError, match="of this call"):
+        side_by_side([late, fail])
+    assert ended.is_set()
+
+
+@pytest.mark.parametrize("threads", [2, 3, 4])
+def test_a_flood_on_several_threads_gives_the_same_labels(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(threads)
+    height = ndimage.gaussian_filter(random.random((300, 280)), 3.0).astype(np.float32)
+    inside = ndimage.gaussian_filter(random.random(height.shape), 6.0) > 0.5
+    nothing, edge = np.zeros(height.shape, np.int32), random.normal(size=height.shape).astype(np.float32)
+
+    def labels(many: int) -> np.ndarray:
+        monkeypatch.setattr(flooding, "THREADS", many)
+        monkeypatch.setattr(flooding, "ENOUGH_PX", 0)
+        return flooding.flood(height, inside, nothing, 0.01, 20.0, edge=edge, edge_weight=0.02, least_px=9.0)
+
+    one, several = labels(1), labels(threads)
+
+    assert one.max() > 20
+    np.testing.assert_array_equal(several, one)
+
+
+@pytest.mark.parametrize("threads", [2, 3, 4])
+def test_smoothing_in_bands_gives_the_same_map(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(threads)
+    values = random.normal(size=(101, 90)).astype(np.float32)
+    where = random.random(values.shape) < 0.02
+
+    def smooth(many: int) -> np.ndarray:
+        monkeypatch.setattr(smoothing, "THREADS", many)
+        monkeypatch.setattr(smoothing, "ENOUGH_PX", 0)
+        return smoothing.gaussian_where(values, 2.5, where)
+
+    np.testing.assert_array_equal(smooth(threads)[where], smooth(1)[where])
