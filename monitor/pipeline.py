@@ -130,9 +130,10 @@ def measure_frame(
     configuration: str,
 ) -> FrameRow:
     """Turn a frame and its masks into the row that is stored: features and the frame's own estimate."""
+    from monitor.features.catalogue import families_for
     from monitor.features.featurizer import measure
 
-    features = measure(frame, masks.cells, masks.nuclei)
+    features = measure(frame, masks.cells, masks.nuclei, families=families_for(model.contract.features))
     n_cells = int(masks.cells.max(initial=0))
     return FrameRow(
         frame_id=arrived.frame_id,

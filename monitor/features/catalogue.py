@@ -1,5 +1,6 @@
 """The catalogue: every feature with its name, unit, definition and source; digests of it are feature contracts."""
 
+import functools
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -226,7 +227,8 @@ def population_features(names: Iterable[str]) -> tuple[Feature, ...]:
     return _named(EVERY_POPULATION, names)
 
 
-def families_for(names: Iterable[str]) -> tuple[str, ...]:
+@functools.cache
+def families_for(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return the families, in the order of the catalogue, that have to be measured to know the population features.
 
     Raises

@@ -21,8 +21,9 @@ def curvatures(contours: Contours, pixel_size_um: float) -> Vector:
     max(-k, 0), 0 for a convex shape; and the mean of k^2 (Young, Walker & Bowie 1974), 1 / R^2 for a disc. The outline
     is smoothed by a Gaussian and its derivatives (Mokhtarian & Mackworth 1992). NaN for outlines too short for that.
     """
-    found: Vector = _curvatures(contours.y, contours.x, contours.begins, SMOOTHING_UM / pixel_size_um, LEAST_LENGTH)
-    return found / np.array([pixel_size_um, pixel_size_um**2])
+    found = _curvatures(contours.y, contours.x, contours.begins, SMOOTHING_UM / pixel_size_um, LEAST_LENGTH)
+    in_um: Vector = found / np.array([pixel_size_um, pixel_size_um**2])
+    return in_um
 
 
 @numba.njit(cache=True, nogil=True)

@@ -66,13 +66,13 @@ def _upright(labels: NDArray[np.int32]) -> Places:
 def _nearest(upright: Places, x: int, first: int, last: int) -> int:
     """Return the squared distance to the nearest pixel outside; the search ends where none can be nearer."""
     least = min(x - first + 1, last - x)
-    squared = min(least * least, upright[x] * upright[x])
+    squared = min(least * least, int(upright[x]) ** 2)
     step = 1
     while step * step < squared:
         if x - step >= first:
-            squared = min(squared, step * step + upright[x - step] * upright[x - step])
+            squared = min(squared, step * step + int(upright[x - step]) ** 2)
         if x + step < last:
-            squared = min(squared, step * step + upright[x + step] * upright[x + step])
+            squared = min(squared, step * step + int(upright[x + step]) ** 2)
         step += 1
     return squared
 
