@@ -4,40 +4,28 @@ Published: two- and one-sided CUSUM (Lucas & Crosier 1982 and the spc package's 
 Saccucci 1990), Shewhart (exact). Limits are those of the standard normal distribution with known parameters.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from scipy.stats import norm
 
 from monitor.culture.settings import CultureSettings
 from monitor.drift.base import Detector, Sides
+from monitor.drift.budget import limit_for, price_of
 from monitor.drift.cusum import LowerCusum, TwoSidedCusum
 from monitor.drift.ewma import Ewma
+from monitor.drift.run_length import (
+    ewma_arl,
+    lower_cusum_arl,
+    run_length_quantiles,
+    shewhart_arl,
+    two_sided_cusum_arl,
+)
 from monitor.drift.shewhart import Shewhart
+from monitor.drift.western_electric import WesternElectric
 
 TOLERANCE = 0.03
-
-
-def run_length(transitions: np.ndarray, start: int) -> float:
-    """Return the mean number of steps until a chain leaves its transient states (Brook & Evans 1972)."""
-    return float(np.linalg.solve(np.eye(len(transitions)) - transitions, np.ones(len(transitions)))[start])
-
-
-def lower_cusum_chain(k: float, h: float, fall: float, head_start: float = 0.0, states: int = 400) -> float:
-    """Mean run length of S = max(0, S + y - k) with y ~ N(fall, 1), S on `states` steps of a grid over [0, h]."""
-    step = 2.0 * h / (2 * states - 1)
-    centres = np.arange(states) * step
-    edges = np.concatenate([[-np.inf], centres + step / 2.0])
-    transitions = np.diff(norm.cdf(edges[None, :] - centres[:, None] + k - fall), axis=1)
-    return run_length(transitions, round(head_start / step))
-
-
-def ewma_chain(weight: float, width: float, shift: float, states: int = 401) -> float:
-    """Mean run length of the two-sided EWMA with settled limits."""
-    limit = width * np.sqrt(weight / (2.0 - weight))
-    edges = np.linspace(-limit, limit, states + 1)
-    centres = (edges[1:] + edges[:-1]) / 2.0
-    arrive = (edges[None, :] - (1.0 - weight) * centres[:, None]) / weight
-    return run_length(np.diff(norm.cdf(arrive - shift), axis=1), states // 2)
 
 
 def simulated(detector: Detector, shift: float, runs: int) -> tuple[float, float]:
@@ -57,44 +45,132 @@ def simulated(detector: Detector, shift: float, runs: int) -> tuple[float, float
     return float(np.mean(lengths)), float(np.std(lengths) / np.sqrt(runs))
 
 
+SHIFTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
+TABLES = {
+    "cusum 0.5 4": (
+        lambda shift: two_sided_cusum_arl(0.5, 4.0, shift),
+        (167.68, 74.22, 26.63, 13.29, 8.38, 4.75, 3.34, 2.62, 2.19, 1.71),
+    ),
+    "cusum 0.5 4.77": (
+        lambda shift: two_sided_cusum_arl(0.5, 4.77, shift),
+        (368.56, 121.31, 35.21, 16.17, 9.92, 5.52, 3.86, 3.00, 2.48, 1.96),
+    ),
+    "cusum 0.5 5": (
+        lambda shift: two_sided_cusum_arl(0.5, 5.0, shift),
+        (465.44, 139.49, 38.00, 17.05, 10.38, 5.75, 4.01, 3.11, 2.57, 2.01),
+    ),
+    "cusum 0.25 8.01": (
+        lambda shift: two_sided_cusum_arl(0.25, 8.01, shift),
+        (370.33, 83.82, 28.80, 16.39, 11.41, 7.12, 5.22, 4.16, 3.48, 2.67),
+    ),
+    "head start 0.5 4": (
+        lambda shift: two_sided_cusum_arl(0.5, 4.0, shift, 2.0),
+        (148.7, 62.7, 20.1, 8.97, 5.29, 2.86, 2.01, 1.59, 1.33, 1.07),
+    ),
+    "head start 0.5 5": (
+        lambda shift: two_sided_cusum_arl(0.5, 5.0, shift, 2.5),
+        (430.4, 121.7, 28.7, 11.2, 6.35, 3.37, 2.36, 1.86, 1.54, 1.16),
+    ),
+    "lower cusum 0.5 3": (
+        lambda shift: lower_cusum_arl(0.5, 3.0, shift),
+        (117.6, 39.5, 17.4, 9.68, 6.40, 3.75, 2.68, 2.12, 1.77, 1.31),
+    ),
+    "lower cusum 0.5 4": (
+        lambda shift: lower_cusum_arl(0.5, 4.0, shift),
+        (335.4, 77.1, 26.7, 13.3, 8.38, 4.75, 3.34, 2.62, 2.19, 1.71),
+    ),
+    "lower cusum 0.5 5": (
+        lambda shift: lower_cusum_arl(0.5, 5.0, shift),
+        (930.9, 141.7, 38.0, 17.0, 10.4, 5.75, 4.01, 3.11, 2.57, 2.01),
+    ),
+    "ewma 0.05": (
+        lambda shift: ewma_arl(0.05, 2.615, shift),
+        (499.93, 84.01, 28.76, 16.37, 11.38, 7.11, 5.23, 4.17, 3.50, 2.70),
+    ),
+    "ewma 0.10": (
+        lambda shift: ewma_arl(0.1, 2.814, shift),
+        (499.58, 106.32, 31.30, 15.85, 10.33, 6.08, 4.36, 3.44, 2.87, 2.19),
+    ),
+    "ewma 0.20": (
+        lambda shift: ewma_arl(0.2, 2.962, shift),
+        (499.74, 150.22, 41.76, 18.15, 10.54, 5.50, 3.74, 2.88, 2.38, 1.86),
+    ),
+    "ewma 0.25": (
+        lambda shift: ewma_arl(0.25, 2.998, shift),
+        (499.84, 170.30, 48.29, 20.12, 11.14, 5.46, 3.61, 2.75, 2.26, 1.73),
+    ),
+    "ewma 0.40": (
+        lambda shift: ewma_arl(0.4, 3.054, shift),
+        (499.95, 223.73, 71.20, 28.42, 14.26, 5.88, 3.52, 2.54, 2.02, 1.44),
+    ),
+    "shewhart 3": (
+        lambda shift: shewhart_arl(3.0, shift),
+        (370.40, 281.15, 155.22, 81.22, 43.89, 14.97, 6.30, 3.24, 2.00, 1.19),
+    ),
+}
+
+
+@pytest.mark.parametrize(("chain", "published"), TABLES.values(), ids=TABLES)
+def test_chains_give_the_published_tables(chain: Callable[[float], float], published: tuple[float, ...]) -> None:
+    assert [chain(shift) for shift in SHIFTS] == pytest.approx(published, rel=0.01)
+
+
+@pytest.mark.parametrize(("shift", "published"), [(0.0, 486.4), (0.5, 28.51), (1.0, 8.16), (3.0, 1.51)])
+def test_the_chain_of_widening_limits(shift: float, published: float) -> None:
+    assert ewma_arl(0.1, 2.814, shift, settled=False, states=200) == pytest.approx(published, rel=0.01)
+
+
 @pytest.mark.parametrize(
-    ("h", "fall", "published"),
-    [(3.0, 0.0, 117.6), (4.0, 0.0, 335.4), (5.0, 0.0, 930.9), (7.838, 0.0, 16128.0), (4.0, 1.0, 8.38), (5.0, 0.5, 38.0),
-     (5.0, 1.0, 10.4), (5.0, 2.0, 4.01), (7.838, 1.0, 16.1)],
-)  # fmt: skip
-def test_chain_of_lower_cusum(h: float, fall: float, published: float) -> None:
-    assert lower_cusum_chain(0.5, h, fall) == pytest.approx(published, rel=0.005)
+    ("frames", "limit", "delays"),
+    [
+        (500, 4.389, (30.9, 9.16, 3.60)),
+        (1000, 5.071, (38.9, 10.5, 4.06)),
+        (5000, 6.669, (61.4, 13.7, 5.12)),
+        (16128, 7.838, (81.1, 16.1, 5.90)),
+        (50000, 8.969, (102.7, 18.3, 6.66)),
+    ],
+)
+def test_budgets_give_the_published_limits_and_their_price(
+    frames: float, limit: float, delays: tuple[float, ...]
+) -> None:
+    found = limit_for(float(frames), 0.5)
+    price = price_of(0.5, found)
+    assert found == pytest.approx(limit, abs=0.002)
+    assert (price.half_sigma, price.one_sigma, price.two_sigma) == pytest.approx(delays, rel=0.01)
+    assert price.frames_between_false_alarms == pytest.approx(frames, rel=0.002)
+
+
+@pytest.mark.parametrize("frames", [5.0, 1e9])
+def test_a_budget_that_cannot_be_kept_says_what_to_change(frames: float) -> None:
+    with pytest.raises(ValueError, match="change the number of alarms"):
+        limit_for(frames, 0.5)
+
+
+def test_deciles_of_the_run_length() -> None:
+    assert run_length_quantiles(0.5, 5.0, (0.1, 0.5, 0.9)) == pytest.approx([104, 647, 2135], rel=0.01)
 
 
 def test_defaults_keep_the_false_alarm_interval_that_they_state() -> None:
     settings = CultureSettings()
-    chain = [lower_cusum_chain(settings.cusum_reference_k, settings.cusum_limit_h, fall) for fall in (0.0, 2.0)]
+    chain = [lower_cusum_arl(settings.cusum_reference_k, settings.cusum_limit_h, fall) for fall in (0.0, 2.0)]
     assert chain == pytest.approx([16133.0, 4.8], rel=0.005)
-
-
-@pytest.mark.parametrize(("h", "shift", "published"), [(4.0, 0.0, 167.68), (5.0, 0.0, 465.44), (5.0, 1.0, 10.38)])
-def test_chain_of_two_sided_cusum(h: float, shift: float, published: float) -> None:
-    sides = lower_cusum_chain(0.5, h, shift), lower_cusum_chain(0.5, h, -shift)
-    assert 1.0 / sum(1.0 / side for side in sides) == pytest.approx(published, rel=0.005)
-
-
-@pytest.mark.parametrize(
-    ("weight", "width", "shift", "published"),
-    [(0.05, 2.615, 0.0, 499.93), (0.1, 2.814, 0.0, 499.58), (0.1, 2.814, 1.0, 10.33), (0.25, 2.998, 0.5, 48.29)],
-)
-def test_chain_of_ewma(weight: float, width: float, shift: float, published: float) -> None:
-    assert ewma_chain(weight, width, shift) == pytest.approx(published, rel=0.005)
 
 
 @pytest.mark.parametrize(
     ("detector", "shift", "expected", "runs"),
     [
-        (LowerCusum(0.5, 4.0), 0.0, lower_cusum_chain(0.5, 4.0, 0.0), 2000),
-        (LowerCusum(0.5, 7.838), -1.0, lower_cusum_chain(0.5, 7.838, 1.0), 3000),
-        (LowerCusum(0.5, 5.0, 2.5), -1.0, lower_cusum_chain(0.5, 5.0, 1.0, 2.5), 5000),
+        (LowerCusum(0.5, 4.0), 0.0, lower_cusum_arl(0.5, 4.0), 2000),
+        (LowerCusum(0.5, 7.838), -1.0, lower_cusum_arl(0.5, 7.838, 1.0), 3000),
+        (LowerCusum(0.5, 5.0, 2.5), -1.0, lower_cusum_arl(0.5, 5.0, 1.0, 2.5), 5000),
         (TwoSidedCusum(0.5, 4.0), 0.0, 167.68, 2000),
+        (TwoSidedCusum(0.5, 5.0), 1.0, 10.38, 4000),
         (TwoSidedCusum(0.5, 5.0, 2.5), 1.0, 6.35, 5000),
+        (Ewma(0.05, 2.615), 1.0, 11.38, 4000),
         (Ewma(0.1, 2.814), 1.0, 10.33, 4000),
+        (Ewma(0.2, 2.962), 1.0, 10.54, 4000),
+        (Ewma(0.4, 3.054), 1.0, 14.26, 4000),
+        (WesternElectric(), 0.0, 91.7, 3000),
+        (WesternElectric(), 1.0, 9.4, 4000),
         (Ewma(0.1, 2.814, settled=False), 1.0, 8.16, 5000),
         (Ewma(0.1, 2.814, sides=Sides.LOWER), -1.0, 10.33, 4000),
         (Shewhart(3.0), 1.0, 43.89, 3000),

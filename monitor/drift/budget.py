@@ -1,0 +1,108 @@
+"""From what a laboratory can bear, so many false alarms in so long a time, to the limit of a chart, and its price.
+
+A false alarm is the budget that is spent; the delay until a real fall is found is what it buys. Both are of the lower
+CUSUM with independent frames and a settled baseline (`monitor.drift.run_length`).
+"""
+
+import math
+from functools import lru_cache
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+from scipy.optimize import brentq
+
+from monitor.drift.run_length import lower_cusum_arl, run_length_quantiles
+
+Positive = Annotated[float, Field(gt=0.0)]
+HOUR_S = 3600.0
+DAY_S = 86_400.0
+LEAST_FRAMES, MOST_FRAMES = 20.0, 1e7
+"""Intervals between false alarms, in frames, that limits are computed for."""
+WIDEST_LIMIT = 40.0
+
+
+class FalseAlarmBudget(BaseModel):
+    """At most `alarms` false alarms in `days` over `flasks`, each with a frame every `frame_interval_s`.
+
+    >>> round(FalseAlarmBudget(alarms=1, days=7, flasks=24, frame_interval_s=900).frames_between)
+    16128
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    alarms: Positive = 1.0
+    days: Positive = 7.0
+    flasks: Annotated[int, Field(ge=1)] = 24
+    frame_interval_s: Positive = 900.0
+
+    @property
+    def frames_between(self) -> float:
+        """Frames of all flasks together between two false alarms: the run length that a chart must have in control."""
+        return self.flasks * self.days * DAY_S / self.frame_interval_s / self.alarms
+
+
+class Price(BaseModel):
+    """What a limit costs: frames until falls of 0.5, 1 and 2 standard deviations are found, on average.
+
+    false_alarm_deciles: frames after which a tenth, half and nine tenths of the charts in control have alarmed: the
+    median lies well below the mean.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    limit_h: float
+    frames_between_false_alarms: float
+    half_sigma: float
+    one_sigma: float
+    two_sigma: float
+    false_alarm_deciles: tuple[int, int, int]
+
+    def in_words(self, frame_interval_s: float) -> str:
+        """Return one sentence for a person.
+
+        >>> price_of(0.5, 7.838).in_words(900.0)
+        'a fall of one standard deviation is found after 16 frames (4.0 h) on average, one of two after 6 (1.5 h)'
+        """
+        one, two = (
+            f"{frames:.0f} {{}}({frames * frame_interval_s / HOUR_S:.1f} h)"
+            for frames in (self.one_sigma, self.two_sigma)
+        )
+        begin, end = one.format("frames "), two.format("")
+        return f"a fall of one standard deviation is found after {begin} on average, one of two after {end}"
+
+
+@lru_cache(maxsize=64)
+def limit_for(frames_between: float, reference_k: float) -> float:
+    """Return the limit h of a lower CUSUM that alarms in control once in so many frames.
+
+    Raises
+    ------
+    ValueError
+        When the interval lies outside of 20 to 10,000,000 frames.
+
+    >>> round(limit_for(16128.0, 0.5), 3)
+    7.838
+    """
+    if not LEAST_FRAMES <= frames_between <= MOST_FRAMES:
+        message = (
+            f"a false alarm in {frames_between:.0f} frames cannot be promised; between {LEAST_FRAMES:.0f} and "
+            f"{MOST_FRAMES:.0f} frames it can: change the number of alarms, the days or the flasks of the budget"
+        )
+        raise ValueError(message)
+    wanted = math.log(frames_between)
+    return float(brentq(lambda h: math.log(lower_cusum_arl(reference_k, h)) - wanted, 0.1, WIDEST_LIMIT, xtol=1e-4))
+
+
+@lru_cache(maxsize=64)
+def price_of(reference_k: float, limit_h: float) -> Price:
+    """Return what a lower CUSUM with this limit costs."""
+    half, one, two = (lower_cusum_arl(reference_k, limit_h, fall) for fall in (0.5, 1.0, 2.0))
+    tenth, middle, most = run_length_quantiles(reference_k, limit_h, (0.1, 0.5, 0.9))
+    return Price(
+        limit_h=limit_h,
+        frames_between_false_alarms=lower_cusum_arl(reference_k, limit_h),
+        half_sigma=half,
+        one_sigma=one,
+        two_sigma=two,
+        false_alarm_deciles=(tenth, middle, most),
+    )
