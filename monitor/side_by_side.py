@@ -6,9 +6,10 @@ The threads are few and shared by the process; what runs on them must not wait f
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Result = TypeVar("Result")
+Other = TypeVar("Other")
 
 THREADS = min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 """Beyond four, the parts of one frame are too small to gain by more."""
@@ -33,3 +34,9 @@ def side_by_side(work: Sequence[Callable[[], Result]]) -> list[Result]:
         for future in begun:
             future.exception()  # waits: arrays that a call writes to must not be let go before its end
     return [future.result() for future in begun] + [last]
+
+
+def both(one: Callable[[], Result], other: Callable[[], Other]) -> tuple[Result, Other]:
+    """Return the results of two calls of different kinds; see `side_by_side`."""
+    results: list[Any] = side_by_side([one, other])
+    return results[0], results[1]

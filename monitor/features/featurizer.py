@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from monitor.features.label_runs import LabelRuns, Vector, label_runs, sums_and_
 from monitor.features.population import crowding, fractions, summarise
 from monitor.features.shape import Shapes, measure_shapes
 from monitor.frames.frame import Frame
+from monitor.side_by_side import both
 
 THIN_PX = 0.01
 """A minor axis below this is that of a line one pixel wide, which has no aspect ratio."""
@@ -20,10 +22,10 @@ THIN_PX = 0.01
 class FrameFeatures:
     """Features of one frame.
 
-    cells: (N,) float64 per name of `catalogue.CELL` and of the families asked for, NaN where not measurable, row i is
-    the cell with id i + 1; whole: (N,) bool, False for cells that the border cuts; parents: (M,) int32, cell id of each
-    nucleus 1..M; population: by name of `catalogue.POPULATION` and of the families, absent where not measurable;
-    centroids_um: (N, 2) float64, y and x from the middle of the first pixel.
+    cells: (N,) float64 per name of `catalogue.BASE_CELL` and of the families asked for, NaN where not measurable, row i
+    is the cell with id i + 1; whole: (N,) bool, False for cells that the border cuts; parents: (M,) int32, cell id of
+    each nucleus 1..M; population: by name of `catalogue.BASE_POPULATION` and of the families, absent where not
+    measurable; centroids_um: (N, 2) float64, y and x from the middle of the first pixel.
     """
 
     cells: dict[str, Vector]
@@ -58,12 +60,14 @@ def measure(
     if not frame.shape == cells.shape == nuclei.shape:
         message = f"frame {frame.shape}, cells {cells.shape} and nuclei {nuclei.shape} must have one shape"
         raise ValueError(message)
-    runs, nucleus_runs = label_runs(cells), label_runs(nuclei)
-    shapes = measure_shapes(cells, runs)
     size = frame.pixel_size_um
+    runs, nucleus_runs = both(partial(label_runs, cells), partial(label_runs, nuclei))
+    intensity, shapes = both(
+        partial(measure_intensity, frame.pixels, runs, size), partial(measure_shapes, cells, runs)
+    )
     parents, nucleus_columns = _nuclei(shapes, cells, nucleus_runs, size)
     columns = _shape_columns(shapes, size) | nucleus_columns
-    columns["contrast"], columns["texture_cv"] = measure_intensity(frame.pixels, runs, size)
+    columns["contrast"], columns["texture_cv"] = intensity
     whole = ~shapes.touches_border
     population = summarise(columns, whole) | fractions(columns, whole)
     population |= crowding(shapes.area, shapes.centroid_y * size, shapes.centroid_x * size, cells.size, size)
