@@ -32,7 +32,7 @@ def main() -> None:
     made.add_argument("--rounds", type=int, default=7)
     args = made.parse_args()
     decoding, model, some = read_card(SHIPPED).decode, load_model(), fields(args)
-    boosters = [lightgbm.Booster(model_file=DEMO / f"{name}.txt") for name in QUANTILES]
+    boosters = [lightgbm.Booster(model_file=DEMO / f"potency.{name}.txt") for name in QUANTILES]
     measures = []
     scenes = (("", low_power(some), LOW_POWER * args.pixel_size), ("_large_cells", some, args.pixel_size))
     for suffix, shown, size in scenes:

@@ -34,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    booster = lightgbm.Booster(model_file=DEMO / f"{next(iter(QUANTILES))}.txt")
+    booster = lightgbm.Booster(model_file=DEMO / f"potency.{next(iter(QUANTILES))}.txt")
     predictor = SingleRowPredictor(booster)
     row = np.random.default_rng(0).normal(0.0, 300.0, booster.num_feature())
     assert predictor.fast and predictor.predict(row) == booster.predict(row[None], num_threads=1)[0]

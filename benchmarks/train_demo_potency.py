@@ -10,7 +10,6 @@ import argparse
 import json
 import math
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,8 @@ from monitor.features.catalogue import POPULATION
 from monitor.features.featurizer import measure
 from monitor.frames.frame import Frame
 from monitor.network.checkpoint import read_card
-from monitor.potency.train import PotencyTable, train_potency
+from monitor.potency.table import Target, TrainingTable
+from monitor.potency.train import TrainingPlan, train_potency
 from monitor.segmentation.segmenter import Segmentation, load_segmenter
 from monitor.synthetic.culture import Culture, CultureSpec, training_fleet
 
@@ -39,6 +39,7 @@ FAMILIAR = (
     "area_median", "perimeter_median", "max_feret_median", "aspect_ratio_median", "form_factor_median",
     "nucleus_area_median", "nucleus_cytoplasm_ratio_median",
 )  # fmt: skip
+FALSE_ALARM = 0.01
 CARD = {
     "name": "demonstration potency model",
     "target": "potency in percent of the reference lot, as defined in monitor.synthetic.culture (simulated)",
@@ -75,14 +76,16 @@ def main() -> None:
     with ProcessPoolExecutor(2) as pool:
         fleet = training_fleet(args.seed, args.flasks)
         found = [row for rows in pool.map(_flask_rows, fleet, chunksize=4) for row in rows]
-    table = PotencyTable(
+    target = np.array([target for _, target, _ in found])
+    table = TrainingTable(
         features=FEATURES,
         rows=np.array([row for row, _, _ in found]),
-        target=np.array([target for _, target, _ in found]),
+        targets={"potency": Target(target, "% of the reference lot")},
         group=np.array([group for _, _, group in found]),
     )
     card = CARD | {"segmenter_weights": read_card().sha256, "flasks": args.flasks, "seed": args.seed}
-    report = asdict(train_potency(table, args.out, card, familiar=FAMILIAR))
+    plan = TrainingPlan(familiar=FAMILIAR, false_alarm=FALSE_ALARM)
+    report = train_potency(table, args.out, card, plan)["potency"].model_dump(mode="json", exclude={"folds"})
     for name, value in report.items():
         print(f"{name:24} {value:.3f}" if isinstance(value, float) else f"{name:24} {value}")
     if args.json:

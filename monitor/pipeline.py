@@ -28,6 +28,7 @@ from monitor.messages import (
 )
 
 if TYPE_CHECKING:
+    from monitor.potency.conditions import Value
     from monitor.potency.model import PotencyModel
     from monitor.segmentation.segmenter import Segmenter
 
@@ -144,7 +145,9 @@ def measure_frame(
         n_nuclei=int(masks.nuclei.max(initial=0)),
         quality=masks.quality,
         features=features.population,
-        estimate=model.estimate(features.population, masks.quality, n_cells, min_cells=min_cells),
+        estimate=model.estimate(
+            features.population, masks.quality, n_cells, min_cells=min_cells, conditions=_conditions(arrived)
+        ),
         provenance=Provenance(
             code_version=monitor.__version__,
             engine=masks.engine,
@@ -157,6 +160,20 @@ def measure_frame(
             configuration=configuration,
         ),
     )
+
+
+def _conditions(arrived: FrameArrived) -> "dict[str, Value]":
+    """Return what the sample list says of the flask at the time of a frame, as potency models ask for it."""
+    sample = arrived.sample
+    hours = None
+    if sample.seeded_at is not None:
+        hours = (arrived.acquired_at - sample.seeded_at).total_seconds() / 3600.0
+    return {
+        "stimulation": sample.stimulation,
+        "medium": sample.medium,
+        "passage": None if sample.passage is None else float(sample.passage),
+        "hours": hours,
+    }
 
 
 def estimates_from(

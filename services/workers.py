@@ -133,7 +133,7 @@ def _segmenter(settings: Settings, state: StateFolder, bus: RedisBus, record: Sq
 
 
 def _predictor(settings: Settings, state: StateFolder, bus: RedisBus, record: SqliteRecord, replica: int) -> Runner:
-    from monitor.potency.model import DEMO, load_model
+    from monitor.potency.model import DEMO, load_live_model
     from services.predictor import PredictorStage
 
     chosen = settings.predictor
@@ -141,7 +141,7 @@ def _predictor(settings: Settings, state: StateFolder, bus: RedisBus, record: Sq
         frames=_frames(settings),
         record=record,
         labels=FileLabels(state.masks),
-        load=lambda: load_model(chosen.model or DEMO),
+        load=lambda: load_live_model(chosen.model or DEMO),
         culture=settings.culture,
         configuration=settings.digest,
     )

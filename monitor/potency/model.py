@@ -1,121 +1,161 @@
-"""A potency model in a folder: three boosters, calibration, contract, card; verified before anything is parsed.
+"""A potency model: answers for every biomarker of a row, or the reason why there is none.
 
-An edited LightGBM text model can crash or hang the process that reads it, so the digests are checked first, and the
-model is tried on its golden rows in a child process before this one opens it.
+It is opened only after every digest fits, and after a child process has loaded it and given its golden answers again.
 """
 
 import hashlib
-import json
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import ModelRefused
 from monitor.messages import EstimateState, FrameEstimate, FrameQuality
-from monitor.potency.calibration import Calibration
-from monitor.potency.contract import FeatureContract
-from monitor.potency.single_row import SingleRowPredictor
+from monitor.potency.biomarker import QUANTILES, Biomarker
+from monitor.potency.bundle import MANIFEST, Bundle, read_bundle, read_golden, verify_bundle, write_files
+from monitor.potency.conditions import Value
 
-if TYPE_CHECKING:
-    import lightgbm
+__all__ = ["DEMO", "MANIFEST", "QUANTILES", "PotencyModel", "load_model", "verify_bundle", "write_bundle"]
 
+Matrix = NDArray[np.float64]
 DEMO = Path(__file__).parent / "demo_model"
 """The model that comes with the package: trained on simulated cultures only, never for a decision on real cells."""
-QUANTILES = {"low": 0.05, "middle": 0.5, "high": 0.95}
-MANIFEST = "MANIFEST.json"
 REHEARSAL_S = 120.0
 GOLDEN_TOLERANCE = 1e-6
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a row is not assessable: a code for tables, and a sentence."""
+
+    reason: str
+    sentence: str
+
+
 class PotencyModel:
-    """Predicts the potency of a frame from its population features, or says why it cannot."""
+    """Predicts biomarkers from population features, or says why it cannot."""
 
-    def __init__(
-        self,
-        boosters: "Mapping[str, lightgbm.Booster]",
-        calibration: Calibration,
-        contract: FeatureContract,
-        card: Mapping[str, Any],
-        digest: str,
-    ) -> None:
-        self._boosters = boosters
-        self._single = {name: SingleRowPredictor(boosters[name]) for name in QUANTILES}
-        self._calibration = calibration
-        self.contract = contract
-        self.card = card
+    def __init__(self, biomarkers: Mapping[str, Biomarker], bundle: Bundle, digest: str) -> None:
+        self.biomarkers = biomarkers
+        self.spec = bundle.spec
+        self.calibration = bundle.calibration
+        self.contract = bundle.contract
+        self.card = bundle.card
         self.digest = digest
+        self.calibration_digest = hashlib.sha256(self.calibration.model_dump_json().encode()).hexdigest()
+        features = self.contract.features
+        self._familiar = np.array([features.index(name) for name in self.calibration.familiarity.features], np.intp)
 
-    @property
-    def calibration_digest(self) -> str:
-        """sha256 of the calibration."""
-        return hashlib.sha256(self._calibration.model_dump_json().encode()).hexdigest()
+    @cached_property
+    def live_biomarker(self) -> Biomarker:
+        """The biomarker that is the potency of a frame: the index, or the only one.
+
+        Raises
+        ------
+        ModelRefused
+            `contract`, with the mend, when frames cannot serve the model or it has no single potency in numbers.
+        """
+        self.contract.check_live()
+        indices = [part for part in self.biomarkers.values() if part.spec.index is not None]
+        chosen = indices or list(self.biomarkers.values())
+        if len(chosen) != 1:
+            message = (
+                f"the potency model has {len(chosen)} biomarkers and no index, so it does not say which is the potency "
+                "of a flask; train it with --index, or with one biomarker"
+            )
+            raise ModelRefused(message, reason="contract")
+        if chosen[0].spec.kind != "regressor":
+            message = (
+                f"the potency model tells classes of {chosen[0].spec.name!r} apart and gives no potency with an "
+                "interval; use it with `cellvigil predict`, or train on a measured value"
+            )
+            raise ModelRefused(message, reason="contract")
+        return chosen[0]
 
     def estimate(
-        self, features: Mapping[str, float], quality: FrameQuality, n_cells: int, *, min_cells: int
+        self,
+        features: Mapping[str, float],
+        quality: FrameQuality,
+        n_cells: int,
+        *,
+        min_cells: int,
+        conditions: Mapping[str, Value] | None = None,
     ) -> FrameEstimate:
-        """Return the estimate of one frame; not assessable, with the reason, where the model knows nothing."""
+        """Return the estimate of one frame; not assessable, with the reason, where the model knows nothing.
+
+        `conditions` are what the sample list says of the flask: stimulation, medium, passage, hours since seeding.
+        """
         if not quality.passes:
             return _refused(quality.reason or "quality")
-        if n_cells < min_cells:
+        if n_cells < max(min_cells, self.spec.min_cells):
             return _refused("too_few_cells")
         row = self.contract.row(features)
         if row is None:
             return _refused("missing_features")
-        if self._calibration.familiarity.distance(self._familiar(features)) > self._calibration.familiarity.limit:
-            return _refused("outside_training_range")
-        low, middle, high = self.intervals(row[None])[0]
+        refusal = self.refusal(row, {"confluency": features.get("confluency")} | dict(conditions or {}))
+        if refusal is not None:
+            return _refused(refusal.reason)
+        low, middle, high = self.live_biomarker.answers(self._adjusted(row[None]))[0]
         return FrameEstimate(state=EstimateState.OK, potency=middle, low=low, high=high)
 
-    def intervals(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return (N, 3) low, middle, high of (N, F) rows in the contract's order, sorted, calibrated, in range."""
-        raw = np.sort(np.column_stack([self._predicted(name, rows) for name in QUANTILES]), axis=1)
-        raw[:, 0] -= self._calibration.offset
-        raw[:, 2] += self._calibration.offset
-        raw[:, 0] = np.minimum(raw[:, 0], raw[:, 1])
-        raw[:, 2] = np.maximum(raw[:, 2], raw[:, 1])
-        clipped: NDArray[np.float64] = np.clip(raw, self._calibration.lowest, self._calibration.highest)
-        return clipped
+    def refusal(self, row: Matrix, conditions: Mapping[str, Value]) -> Refusal | None:
+        """Return why a row (F,) in the contract's order cannot be assessed; None where it can."""
+        if not np.isfinite(row).all():
+            missing = self.contract.features[int(np.argmin(np.isfinite(row)))]
+            return Refusal("missing_features", f"{missing} was not measured")
+        if (told := self.spec.conditions.refusal(conditions)) is not None:
+            return Refusal(*told)
+        familiarity = self.calibration.familiarity
+        seen = row[self._familiar]
+        if familiarity.distance(seen) > familiarity.limit:
+            strange = familiarity.strangest(seen)
+            return Refusal("outside_training_range", f"unlike any training row, most of all in {strange}")
+        return None
 
-    def _predicted(self, name: str, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        if len(rows) == 1:
-            return np.array([self._single[name].predict(rows[0])])
-        return np.asarray(self._boosters[name].predict(rows, num_threads=1), np.float64)
+    def answers(self, rows: Matrix) -> dict[str, Matrix]:
+        """Return (N, 3) low, middle, high or (N, 1) probabilities by biomarker, for rows (N, F), calibrated."""
+        adjusted = self._adjusted(rows)
+        return {name: part.answers(adjusted) for name, part in self.biomarkers.items()}
 
-    def _familiar(self, features: Mapping[str, float]) -> NDArray[np.float64]:
-        return np.array([features[name] for name in self._calibration.familiarity.features], float)
+    def contributions(self, name: str, rows: Matrix) -> Matrix:
+        """Return (N, F) what each feature adds to the answer of one biomarker for rows (N, F)."""
+        return self.biomarkers[name].contributions(self._adjusted(rows))
+
+    def _adjusted(self, rows: Matrix) -> Matrix:
+        adjustment = self.spec.adjustment
+        if adjustment is None:
+            return rows
+        return adjustment.applied(rows[:, self.contract.features.index(adjustment.column)], rows)
 
 
 def _refused(reason: str) -> FrameEstimate:
     return FrameEstimate(state=EstimateState.NOT_ASSESSABLE, reason=reason)
 
 
-def write_bundle(
-    folder: Path,
-    boosters: Mapping[str, str],
-    calibration: Calibration,
-    contract: FeatureContract,
-    card: Mapping[str, Any],
-    golden: NDArray[np.float64],
-) -> None:
-    """Write a model folder; `boosters` maps the names of `QUANTILES` to LightGBM text models, `golden` is (N, F)."""
+def open_bundle(bundle: Bundle, digest: str) -> PotencyModel:
+    """Parse the trees of a bundle; only what was verified, or was made here, comes this far."""
     import lightgbm
 
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in boosters.items():
-        (folder / f"{name}.txt").write_text(text, encoding="utf-8")
-    (folder / "calibration.json").write_text(calibration.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    (folder / "contract.json").write_text(contract.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    (folder / "card.json").write_text(json.dumps(dict(card), indent=1) + "\n", encoding="utf-8")
-    loaded = {name: lightgbm.Booster(model_str=text) for name, text in boosters.items()}
-    answers = PotencyModel(loaded, calibration, contract, card, "").intervals(golden)
-    (folder / "golden.json").write_text(json.dumps({"rows": golden.tolist(), "answers": answers.tolist()}) + "\n")
-    digests = {file.name: _sha256(file) for file in sorted(folder.iterdir()) if file.name != MANIFEST}
-    (folder / MANIFEST).write_text(json.dumps(digests, indent=1) + "\n", encoding="utf-8")
+    biomarkers = {}
+    for spec in bundle.spec.biomarkers:
+        boosters = {head: lightgbm.Booster(model_str=bundle.trees[file]) for head, file in spec.files.items()}
+        calibration = bundle.calibration
+        meaning = calibration.intervals[spec.name] if spec.kind == "regressor" else calibration.probabilities[spec.name]
+        biomarkers[spec.name] = Biomarker(spec, boosters, meaning)
+    return PotencyModel(biomarkers, bundle, digest)
+
+
+def write_bundle(folder: Path, bundle: Bundle, golden: Matrix) -> PotencyModel:
+    """Write a model folder with its answers to golden rows (N, F); return the model."""
+    model = open_bundle(bundle, "")
+    answers = {name: found.tolist() for name, found in model.answers(golden).items()}
+    model.digest = write_files(folder, bundle, {"rows": golden.tolist(), "answers": answers})
+    return model
 
 
 def load_model(folder: Path = DEMO, *, rehearse: bool = True) -> PotencyModel:
@@ -129,54 +169,33 @@ def load_model(folder: Path = DEMO, *, rehearse: bool = True) -> PotencyModel:
     Raises
     ------
     ModelRefused
-        `no_model`, `digest`, `contract` or `rehearsal`: nothing was parsed in this process before that was known.
+        `no_model`, `digest`, `format`, `contract` or `rehearsal`: no tree was parsed in this process before that was
+        known.
     """
     digest = verify_bundle(folder)
-    contract = FeatureContract.model_validate_json((folder / "contract.json").read_text(encoding="utf-8"))
-    contract.check()
+    bundle = read_bundle(folder)
+    bundle.contract.check()
     if rehearse:
         _rehearse(folder)
-    import lightgbm
-
-    boosters = {name: lightgbm.Booster(model_file=folder / f"{name}.txt") for name in QUANTILES}
-    calibration = Calibration.model_validate_json((folder / "calibration.json").read_text(encoding="utf-8"))
-    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-    return PotencyModel(boosters, calibration, contract, card, digest)
+    return open_bundle(bundle, digest)
 
 
-def verify_bundle(folder: Path) -> str:
-    """Compare every file with the manifest; return the digest of the manifest."""
-    manifest = folder / MANIFEST
-    if not manifest.is_file():
-        message = f"{folder} is not a potency model (no {MANIFEST}); correct `predictor.model` or train one"
-        raise ModelRefused(message, reason="no_model")
-    digests = _digests(manifest)
-    present = {file.name for file in folder.iterdir() if file.name != MANIFEST}
-    for name in sorted(present | set(digests)):
-        file = folder / name
-        if name not in digests or not file.is_file() or _sha256(file) != digests[name]:
-            message = f"{file} is not the file that the model was released with; restore the whole folder"
-            raise ModelRefused(message, reason="digest")
-    return _sha256(manifest)
-
-
-def _digests(manifest: Path) -> dict[str, str]:
-    try:
-        digests = json.loads(manifest.read_text(encoding="utf-8"))
-    except ValueError:
-        digests = None
-    if not isinstance(digests, dict):
-        message = f"{manifest} is not the file that the model was released with; restore the whole folder"
-        raise ModelRefused(message, reason="digest")
-    return digests
+def load_live_model(folder: Path = DEMO) -> PotencyModel:
+    """Verify and load a model that frames are to be given to; refused where they cannot serve it."""
+    model = load_model(folder)
+    _ = model.live_biomarker
+    return model
 
 
 def check_golden_rows(folder: Path) -> bool:
     """Load a verified model and compare its answers with the golden ones; run in a child process."""
     model = load_model(folder, rehearse=False)
-    golden = json.loads((folder / "golden.json").read_text(encoding="utf-8"))
-    answers = model.intervals(np.array(golden["rows"], float))
-    return bool(np.allclose(answers, np.array(golden["answers"]), rtol=0.0, atol=GOLDEN_TOLERANCE))
+    golden = read_golden(folder)
+    answers = model.answers(np.array(golden["rows"], float))
+    return answers.keys() == golden["answers"].keys() and all(
+        np.allclose(found, np.array(golden["answers"][name]), rtol=0.0, atol=GOLDEN_TOLERANCE)
+        for name, found in answers.items()
+    )
 
 
 def _rehearse(folder: Path) -> None:
@@ -194,7 +213,3 @@ def _rehearse(folder: Path) -> None:
     if code != 0:
         message = f"the potency model in {folder} fails on its own golden rows (child exit {code}); do not use it"
         raise ModelRefused(message, reason="rehearsal")
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -16,18 +16,20 @@ if TYPE_CHECKING:
 
 _FLOAT64 = 1
 _PREDICT_NORMAL = 0
+_PREDICT_RAW = 1
 _ALL_TREES = -1
 
 
 class SingleRowPredictor:
-    """Predicts single rows with a booster that has one output.
+    """Predicts single rows with a booster that has one output; of a classifier with `raw` the margin (log odds).
 
     Threads take turns: the row and the answer live in buffers of the predictor. Where this LightGBM does not offer the
     fast call, `Booster.predict` answers, slower and alike.
     """
 
-    def __init__(self, booster: "lightgbm.Booster") -> None:
+    def __init__(self, booster: "lightgbm.Booster", *, raw: bool = False) -> None:
         self._booster = booster
+        self._raw = raw
         self._row = np.zeros(booster.num_feature(), np.float64)
         self._answer = np.zeros(1, np.float64)
         self._length = ctypes.c_int64()
@@ -60,7 +62,8 @@ class SingleRowPredictor:
         with self._turn:
             self._row[:] = row
             if self._config is None or self._library is None:
-                return float(np.asarray(self._booster.predict(self._row[None], num_threads=1))[0])
+                how = {"raw_score": True} if self._raw else {}
+                return float(np.asarray(self._booster.predict(self._row[None], num_threads=1, **how))[0])
             if self._library.LGBM_BoosterPredictForMatSingleRowFast(*self._arguments) != 0:
                 message = "LightGBM failed on a single row"
                 raise RuntimeError(message)
@@ -73,7 +76,7 @@ class SingleRowPredictor:
         config = ctypes.c_void_p()
         failed = self._library.LGBM_BoosterPredictForMatSingleRowFastInit(
             handle,
-            ctypes.c_int(_PREDICT_NORMAL),
+            ctypes.c_int(_PREDICT_RAW if self._raw else _PREDICT_NORMAL),
             ctypes.c_int(0),
             ctypes.c_int(_ALL_TREES),
             ctypes.c_int(_FLOAT64),

@@ -1,6 +1,6 @@
-"""Training a potency model on a table of frames: cross-validated by group, calibrated on held-out groups."""
+"""Training a potency model on a table: each biomarker cross-validated by group, calibrated, judged, and bundled."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,115 +8,195 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.potency.calibration import Calibration, Familiarity, conformal_offset
+from monitor.errors import SettingsError
+from monitor.potency.biomarker import BiomarkerSpec, file_names
+from monitor.potency.boosting import Grower, steps
+from monitor.potency.bundle import Bundle, ModelSpec
+from monitor.potency.calibration import Calibration, Interval, Platt
+from monitor.potency.conditions import Conditions
 from monitor.potency.contract import FeatureContract
-from monitor.potency.model import QUANTILES, write_bundle
+from monitor.potency.crossval import INNER, Samples, fit_final, fit_meaning, hold_out
+from monitor.potency.density import DensityAdjustment
+from monitor.potency.familiarity import Familiarity
+from monitor.potency.folds import grouped_folds, plain_folds
+from monitor.potency.model import write_bundle
+from monitor.potency.reference import FeatureReference
+from monitor.potency.report import BiomarkerReport, make_report
+from monitor.potency.table import Target, TrainingTable
 
 Matrix = NDArray[np.float64]
-COVERAGE = 0.9
-FALSE_ALARM = 0.01
+Progress = Callable[[str, int, int], None]
+"""Told the biomarker, how many heads of it are grown, and of how many."""
 GOLDEN_ROWS = 16
-BASE: dict[str, Any] = {
-    "objective": "quantile", "learning_rate": 0.05, "num_leaves": 15, "min_data_in_leaf": 20, "feature_fraction": 0.7,
-    "bagging_fraction": 0.8, "bagging_freq": 1, "lambda_l2": 1.0, "num_threads": 2, "deterministic": True,
-    "force_col_wise": True, "seed": 0, "verbosity": -1,
-}  # fmt: skip
+LEAST_ROWS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class PotencyTable:
-    """Frames to train on: rows (N, F) in the order of `features`, target (N,) in percent, group (N,) of any label."""
+class TrainingPlan:
+    """How to train.
 
-    features: tuple[str, ...]
-    rows: Matrix
-    target: Matrix
-    group: NDArray[np.str_]
+    coverage: of intervals; false_alarm: share of rows of the same kind that are refused as unfamiliar; familiar: the
+    features by which that is told, all by default; adjust: take the line on density out of the published model;
+    force: publish what is no better than the dummy too; reference_lot: whose rows are usual, all by default.
+    """
+
+    coverage: float = 0.9
+    false_alarm: float = 0.05
+    familiar: tuple[str, ...] = ()
+    adjust: bool = False
+    force: bool = False
+    min_cells: int = 0
+    min_fields: int = 0
+    threads: int = 2
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class PotencyReport:
-    """Cross-validated scores, every group held out once: r2 and rmse beside those of a dummy and a linear model."""
+class Trained:
+    """One biomarker, trained: its report, what is stored of it, its trees by file, and what they mean."""
 
-    r2: float
-    rmse: float
-    dummy_rmse: float
-    linear_r2: float
-    coverage: float
-    median_coverage_by_group: float
-    groups: int
-    frames: int
+    report: BiomarkerReport
+    spec: BiomarkerSpec
+    trees: Mapping[str, str]
+    meaning: Interval | Platt
 
 
 def train_potency(
-    table: PotencyTable,
+    table: TrainingTable,
     out: Path,
-    card: dict[str, Any],
-    *,
-    familiar: Sequence[str],
-    rounds: int = 300,
-    folds: int = 5,
-) -> PotencyReport:
-    """Train, calibrate, score and write a model folder.
+    card: Mapping[str, Any],
+    plan: TrainingPlan | None = None,
+    progress: Progress | None = None,
+) -> dict[str, BiomarkerReport]:
+    """Train, judge and write a model folder; return a report per biomarker.
 
-    `familiar` names the features by which an unfamiliar frame is told; a subset keeps the distance well conditioned.
+    A biomarker that is no better than the dummy, by more than a standard error over units, is left out unless forced;
+    where none is left, nothing is written.
+
+    Raises
+    ------
+    SettingsError
+        When there are too few rows, one group only, or nothing to learn; the message names the mend.
     """
-    held_out = np.empty((len(table.target), 3))
-    linear = np.empty(len(table.target))
-    groups = np.unique(table.group)
-    for fold in range(folds):
-        test = np.isin(table.group, groups[fold::folds])
-        boosters = _boosters(table.rows[~test], table.target[~test], rounds)
-        held_out[test] = np.sort(
-            np.column_stack([boosters[name].predict(table.rows[test]) for name in QUANTILES]), axis=1
-        )
-        linear[test] = _linear(table.rows[~test], table.target[~test], table.rows[test])
-    offset = conformal_offset(table.target, held_out[:, 0], held_out[:, 2], COVERAGE)
-    report = _report(table, held_out, linear, offset)
-    columns = [table.features.index(name) for name in familiar]
-    calibration = Calibration(
-        coverage=COVERAGE, offset=offset, familiarity=Familiarity.fit(familiar, table.rows[:, columns], FALSE_ALARM)
-    )
-    final = _boosters(table.rows, table.target, rounds)
-    texts = {name: booster.model_to_string() for name, booster in final.items()}
-    golden = table.rows[:: max(1, len(table.rows) // GOLDEN_ROWS)][:GOLDEN_ROWS]
-    scores = {name: getattr(report, name) for name in PotencyReport.__slots__}
-    write_bundle(out, texts, calibration, FeatureContract.of(table.features), card | {"scores": scores}, golden)
-    return report
-
-
-def _boosters(rows: Matrix, target: Matrix, rounds: int) -> dict[str, Any]:
-    import lightgbm
-
-    return {
-        name: lightgbm.train(BASE | {"alpha": quantile}, lightgbm.Dataset(rows, target), rounds)
-        for name, quantile in QUANTILES.items()
+    plan = plan or TrainingPlan()
+    _check(table)
+    adjustment = None
+    if plan.adjust:
+        if table.density is None:
+            message = "there is no density to adjust for; the table needs a feature `confluency` or `cell_density`"
+            raise SettingsError(message, reason="table")
+        density = table.rows[:, table.features.index(table.density)]
+        adjustment = DensityAdjustment.fit(table.density, density, table.rows)
+    taken: set[str] = set()
+    trained = [_train(name, target, table, plan, adjustment, taken, progress) for name, target in table.targets.items()]
+    kept = [part for part in trained if part.report.better_than_dummy or plan.force]
+    reports = {
+        part.report.name: part.report.model_copy(update={"published": any(part is other for other in kept)})
+        for part in trained
     }
+    if kept:
+        scores = {name: report.model_dump(mode="json") for name, report in reports.items()}
+        worth = {name: _worth(report) for name, report in reports.items()}
+        bundle = _bundle(table, plan, kept, adjustment, dict(card) | {"worth": worth, "scores": scores})
+        write_bundle(out, bundle, table.rows[:: max(1, len(table.rows) // GOLDEN_ROWS)][:GOLDEN_ROWS])
+    return reports
 
 
-def _linear(rows: Matrix, target: Matrix, new: Matrix) -> Matrix:
-    """Ridge regression on standardised features."""
-    centre, scale = rows.mean(0), rows.std(0) + 1e-9
-    x = (rows - centre) / scale
-    weights = np.linalg.solve(x.T @ x + 10.0 * np.eye(x.shape[1]), x.T @ (target - target.mean()))
-    predicted: Matrix = (new - centre) / scale @ weights + target.mean()
-    return predicted
+def _check(table: TrainingTable) -> None:
+    if len(table.rows) < LEAST_ROWS:
+        message = f"{len(table.rows)} rows are too few to train and judge a model; {LEAST_ROWS} are needed at least"
+        raise SettingsError(message, reason="table")
+    if table.group is not None and len(names := np.unique(table.group)) < 2:
+        message = f"all rows belong to one group ({names[0]}), so none can be held out; group by another column"
+        raise SettingsError(f"{message}, or add samples of others", reason="group")
 
 
-def _report(table: PotencyTable, held_out: Matrix, linear: Matrix, offset: float) -> PotencyReport:
-    truth = table.target
-    inside = (truth >= held_out[:, 0] - offset) & (truth <= held_out[:, 2] + offset)
-    by_group = [inside[table.group == name].mean() for name in np.unique(table.group)]
-    return PotencyReport(
-        r2=_r2(truth, held_out[:, 1]),
-        rmse=float(np.sqrt(((truth - held_out[:, 1]) ** 2).mean())),
-        dummy_rmse=float(truth.std()),
-        linear_r2=_r2(truth, linear),
-        coverage=float(inside.mean()),
-        median_coverage_by_group=float(np.median(by_group)),
-        groups=len(by_group),
-        frames=len(truth),
+def _train(
+    name: str,
+    target: Target,
+    table: TrainingTable,
+    plan: TrainingPlan,
+    adjustment: DensityAdjustment | None,
+    taken: set[str],
+    progress: Progress | None,
+) -> Trained:
+    samples = _samples(name, target, table, plan)
+    grower = Grower(target.kind, plan.threads, plan.seed)
+    once = steps(target.kind, len(np.unique(samples.fold)), INNER)
+    runs = 1 if samples.density is None else 2
+    done = 0
+
+    def tick() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(name, done, max(done, once * runs))
+
+    plain = hold_out(samples, grower, plan.coverage, tick)
+    adjusted = None if samples.density is None else hold_out(samples, grower, plan.coverage, tick, adjusted=True)
+    published = adjusted if plan.adjust and adjusted is not None else plain
+    _, boosters = fit_final(samples, grower, tick, adjustment)
+    meaning = fit_meaning(grower, published.raw, samples.target, samples.unit, plan.coverage)
+    files = file_names(name, target.kind, taken)
+    spec = BiomarkerSpec(
+        name=name, unit=target.unit, kind=target.kind, files=files, labels=target.labels, index=target.index
     )
+    report = make_report(name, target.unit, target.kind, samples, published, plan.coverage, adjusted)
+    trees = {files[head]: booster.model_to_string() for head, booster in boosters.items()}  # type: ignore[attr-defined]
+    return Trained(report, spec, trees, meaning)
 
 
-def _r2(truth: Matrix, predicted: Matrix) -> float:
-    return float(1.0 - ((truth - predicted) ** 2).sum() / ((truth - truth.mean()) ** 2).sum())
+def _samples(name: str, target: Target, table: TrainingTable, plan: TrainingPlan) -> Samples:
+    known = np.isfinite(target.values)
+    if known.sum() < LEAST_ROWS:
+        message = f"the biomarker {name!r} was measured for {known.sum()} rows only; {LEAST_ROWS} are needed at least"
+        raise SettingsError(message, reason="target")
+    values = target.values[known]
+    units = table.units[known]
+    group = units if table.group is None else table.group[known]
+    if table.group is not None and len(np.unique(group)) < 2:
+        message = f"the biomarker {name!r} was measured in one group only ({group[0]}); add samples of others"
+        raise SettingsError(message, reason="group")
+    grouped = table.group is not None or table.unit is not None
+    fold = grouped_folds(group) if grouped else plain_folds(values, plan.seed)
+    density = None if table.density is None else (table.density, table.features.index(table.density))
+    return Samples(table.rows[known], values, fold, group, units, grouped, density)
+
+
+def _bundle(
+    table: TrainingTable,
+    plan: TrainingPlan,
+    kept: list[Trained],
+    adjustment: DensityAdjustment | None,
+    card: Mapping[str, Any],
+) -> Bundle:
+    names = plan.familiar or table.features
+    rows = table.rows[:, [table.features.index(name) for name in names]]
+    group = table.units if table.group is None else table.group
+    alone = table.group is None and table.unit is None
+    fold = plain_folds(rows[:, 0], plan.seed) if alone else grouped_folds(group)
+    _, which, counts = np.unique(table.units, return_inverse=True, return_counts=True)
+    conditions = dict(table.conditions)
+    if "confluency" in table.features:
+        conditions["confluency"] = table.rows[:, table.features.index("confluency")].tolist()
+    spec = ModelSpec(
+        biomarkers=tuple(part.spec for part in kept),
+        conditions=Conditions.of(conditions),
+        adjustment=adjustment,
+        reference=FeatureReference.fit("median of the training rows", table.features, table.rows, table.hours),
+        min_cells=plan.min_cells,
+        min_fields=plan.min_fields,
+    )
+    calibration = Calibration(
+        intervals={part.spec.name: part.meaning for part in kept if isinstance(part.meaning, Interval)},
+        probabilities={part.spec.name: part.meaning for part in kept if isinstance(part.meaning, Platt)},
+        familiarity=Familiarity.fit(names, rows, plan.false_alarm, fold, 1.0 / counts[which]),
+    )
+    trees = {file: text for part in kept for file, text in part.trees.items()}
+    return Bundle(spec, calibration, FeatureContract.of_table(table.features), card, trees)
+
+
+def _worth(report: BiomarkerReport) -> str:
+    if report.better_than_dummy:
+        return "better than the mean of the training rows on held-out groups"
+    return "NO BETTER than the mean of the training rows on held-out groups; it says nothing about a new one"

@@ -21,9 +21,9 @@ print(f"{{card.name}}, {{card.pixel_size_um:g}} um per pixel, sha256 {{card.sha2
 POTENCY_QUESTION = f"""
 import os
 from pathlib import Path
-from monitor.potency.model import DEMO, load_model
+from monitor.potency.model import DEMO, load_live_model
 folder = Path(os.environ["{PATH_VARIABLE}"] or DEMO)
-model = load_model(folder)
+model = load_live_model(folder)
 kind = " (the demo model: trained on simulated cultures, never for a decision on real cells)" if folder == DEMO else ""
 print(f"{{folder.name}}, {{len(model.contract.features)}} features, digest {{model.digest[:12]}}{{kind}}")
 """

@@ -20,8 +20,11 @@ from monitor.features.featurizer import measure
 from monitor.frames.frame import Frame
 from monitor.messages import EstimateState, FrameArrived
 from monitor.pipeline import Masks, Pipeline, PipelineResult, estimates_from, measure_frame
-from monitor.potency.calibration import Calibration, Familiarity
+from monitor.potency.biomarker import Biomarker, BiomarkerSpec
+from monitor.potency.bundle import Bundle, ModelSpec
+from monitor.potency.calibration import Calibration, Interval
 from monitor.potency.contract import FeatureContract
+from monitor.potency.familiarity import Familiarity
 from monitor.potency.model import PotencyModel
 
 CULTURE = CultureSettings(baseline_frames=4, min_cells=4, baseline_sd=10.0, cusum_reference_k=0.5, cusum_limit_h=7.838)
@@ -47,8 +50,11 @@ def model() -> PotencyModel:
     table = np.random.default_rng(0).normal([500.0, 0.2], [100.0, 0.1], (200, 2))
     names = ("area_median", "confluency")
     boosters: Any = {"low": Straight(-10.0), "middle": Straight(0.0), "high": Straight(10.0)}
-    calibration = Calibration(coverage=0.9, offset=0.0, familiarity=Familiarity.fit(names, table, 0.01))
-    return PotencyModel(boosters, calibration, FeatureContract.of(names), {}, "straight")
+    interval = Interval(coverage=0.9, offset=0.0, lowest=0.0, highest=150.0)
+    calibration = Calibration(intervals={"potency": interval}, familiarity=Familiarity.fit(names, table, 0.01))
+    spec = BiomarkerSpec(name="potency", files={name: f"{name}.txt" for name in boosters})
+    bundle = Bundle(ModelSpec(biomarkers=(spec,)), calibration, FeatureContract.of(names), {}, {})
+    return PotencyModel({"potency": Biomarker(spec, boosters, interval)}, bundle, "straight")
 
 
 def frame(number: int, flask: str = "A1") -> FrameArrived:

@@ -11,7 +11,7 @@ from monitor.potency.single_row import SingleRowPredictor
 
 
 def boosters() -> list[lightgbm.Booster]:
-    return [lightgbm.Booster(model_file=DEMO / f"{name}.txt") for name in QUANTILES]
+    return [lightgbm.Booster(model_file=DEMO / f"potency.{name}.txt") for name in QUANTILES]
 
 
 def rows(booster: lightgbm.Booster, count: int = 50) -> np.ndarray:

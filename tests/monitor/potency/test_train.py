@@ -4,29 +4,43 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cases.potency_table import FEATURES, table, train
+from cases.potency_table import FEATURES, PLAN, table, train, with_potency
 
+from monitor.errors import SettingsError
 from monitor.features.catalogue import contract_digest, population_features
-from monitor.potency.model import QUANTILES, load_model
-from monitor.potency.train import COVERAGE, GOLDEN_ROWS
+from monitor.potency.biomarker import QUANTILES
+from monitor.potency.model import load_model
+from monitor.potency.train import GOLDEN_ROWS
 
 
 def test_a_model_finds_what_is_in_the_table(tmp_path: Path) -> None:
     report = train(tmp_path)
-    assert report.r2 > 0.85
-    assert report.rmse < 0.4 * report.dummy_rmse
-    assert report.linear_r2 > 0.9
-    assert report.coverage == pytest.approx(COVERAGE, abs=0.02)
-    assert (report.groups, report.frames) == (24, 240)
+    assert report.kind == "regressor"
+    assert report.r2 is not None and report.r2 > 0.85
+    assert report.rmse is not None and report.rmse < 0.4 * report.baselines["dummy"]["rmse"]
+    assert report.baselines["linear"]["r2"] > 0.9
+    assert report.baselines["dummy"]["r2"] == pytest.approx(0.0, abs=0.05)
+    assert report.coverage == pytest.approx(PLAN.coverage, abs=0.05)
+    assert (report.groups, report.units, report.rows, len(report.folds)) == (24, 24, 240, 5)
+    held_out = [name for fold in report.folds for name in fold["held_out"]]
+    assert sorted(held_out) == sorted(set(held_out)) == sorted({f"flask-{number}" for number in range(24)})
+    assert report.better_than_dummy and report.published
 
 
-def test_nothing_is_found_where_nothing_is(tmp_path: Path) -> None:
-    frames = table()
-    shuffled = replace(frames, target=np.random.default_rng(0).permutation(frames.target))
-    report = train(tmp_path, shuffled)
-    assert report.r2 < 0.1
-    assert report.rmse > 0.9 * report.dummy_rmse
-    assert report.coverage == pytest.approx(COVERAGE, abs=0.02)
+def test_nothing_is_found_where_nothing_is_and_nothing_is_published(tmp_path: Path) -> None:
+    shuffled = with_potency(table(), np.random.default_rng(0).permutation(table().targets["potency"].values))
+    report = train(tmp_path / "model", shuffled)
+    assert report.r2 is not None and report.r2 < 0.1
+    assert report.coverage == pytest.approx(PLAN.coverage, abs=0.05)
+    assert not report.better_than_dummy and not report.published
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_model_that_is_forced_says_in_its_card_that_it_is_no_better(tmp_path: Path) -> None:
+    shuffled = with_potency(table(), np.random.default_rng(0).permutation(table().targets["potency"].values))
+    report = train(tmp_path, shuffled, replace(PLAN, force=True))
+    assert report.published and not report.better_than_dummy
+    assert "NO BETTER" in load_model(tmp_path, rehearse=False).card["worth"]["potency"]
 
 
 def test_what_only_tells_the_groups_apart_does_not_score(tmp_path: Path) -> None:
@@ -36,8 +50,8 @@ def test_what_only_tells_the_groups_apart_does_not_score(tmp_path: Path) -> None
     number = np.array([int(name.removeprefix("flask-")) for name in frames.group])
     potency = random.permutation(np.linspace(40.0, 120.0, 24))
     rows = np.column_stack([1000.0 + number, random.uniform(0.05, 0.2, 240), random.uniform(0.1, 0.8, 240)])
-    report = train(tmp_path, replace(frames, rows=rows, target=potency[number]))
-    assert report.r2 < 0.3
+    report = train(tmp_path, with_potency(replace(frames, rows=rows), potency[number]))
+    assert report.r2 is not None and report.r2 < 0.3
 
 
 def test_the_same_table_gives_the_same_model(tmp_path: Path) -> None:
@@ -48,20 +62,46 @@ def test_the_same_table_gives_the_same_model(tmp_path: Path) -> None:
 
 def test_everything_about_the_model_lies_in_its_folder(tmp_path: Path) -> None:
     report = train(tmp_path)
-    names = {"card.json", "calibration.json", "contract.json", "golden.json", "MANIFEST.json"}
-    assert {file.name for file in tmp_path.iterdir()} == names | {f"{name}.txt" for name in QUANTILES}
+    names = {"card.json", "calibration.json", "contract.json", "golden.json", "model.json", "MANIFEST.json"}
+    assert {file.name for file in tmp_path.iterdir()} == names | {f"potency.{name}.txt" for name in QUANTILES}
     card = json.loads((tmp_path / "card.json").read_text())
     assert card["name"] == "tiny"
-    assert card["scores"]["rmse"] == report.rmse
+    assert card["scores"]["potency"]["rmse"] == report.rmse
     contract = json.loads((tmp_path / "contract.json").read_text())
     assert tuple(contract["features"]) == FEATURES
     assert contract["catalogue"] == contract_digest(population_features(FEATURES))
     golden = json.loads((tmp_path / "golden.json").read_text())
-    assert len(golden["rows"]) == len(golden["answers"]) == GOLDEN_ROWS
+    assert len(golden["rows"]) == len(golden["answers"]["potency"]) == GOLDEN_ROWS
 
 
 def test_intervals_hold_new_frames_as_often_as_the_card_says(tmp_path: Path) -> None:
     train(tmp_path)
     new = table(seed=9)
-    low, _, high = load_model(tmp_path, rehearse=False).intervals(new.rows).T
-    assert ((new.target >= low) & (new.target <= high)).mean() == pytest.approx(COVERAGE, abs=0.07)
+    low, _, high = load_model(tmp_path, rehearse=False).answers(new.rows)["potency"].T
+    truth = new.targets["potency"].values
+    assert ((truth >= low) & (truth <= high)).mean() == pytest.approx(PLAN.coverage, abs=0.07)
+
+
+def test_crowding_that_passes_for_potency_is_seen_beside_the_adjusted_score(tmp_path: Path) -> None:
+    """Potency and areas both follow crowding here: what is left of the areas says nothing."""
+    random = np.random.default_rng(3)
+    frames = table()
+    density = random.uniform(0.1, 0.8, 240)
+    rows = np.column_stack([4000.0 - 3000.0 * density + random.normal(0.0, 60.0, 240), frames.rows[:, 1], density])
+    crowded = with_potency(replace(frames, rows=rows), 100.0 * density + random.normal(0.0, 3.0, 240))
+    report = train(tmp_path, crowded)
+    assert report.r2 is not None and report.r2 > 0.9
+    assert report.adjusted is not None and report.adjusted["r2"] < 0.1
+    adjusted = train(tmp_path / "adjusted", crowded, replace(PLAN, adjust=True))
+    assert not adjusted.published
+    assert adjusted.r2 == adjusted.adjusted["r2"]
+
+
+def test_one_group_cannot_be_held_out(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"one group \(d1\).*group by another column"):
+        train(tmp_path, replace(table(), group=np.full(240, "d1")))
+
+
+def test_few_rows_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="12 rows are too few"):
+        train(tmp_path, table(12, 3))
