@@ -21,7 +21,7 @@ class Feature:
     version: int = 1
 
 
-CELL = (
+BASE_CELL = (
     Feature("area", "um2", "area of the cell, nucleus included", "pixel count"),
     Feature("perimeter", "um", "length of the outline, four directions", "Crofton formula, ISO 9276-6"),
     Feature("perimeter_chain", "um", "length of the outline, weighted outline pixels", "Benkrid & Crookes 2000"),
@@ -90,7 +90,7 @@ def _named(features: Iterable[Feature], names: Iterable[str]) -> tuple[Feature, 
     return tuple(by_name[name] for name in names)
 
 
-POPULATION = _spread(_named(CELL, SUMMARISED)) + _WHOLE
+BASE_POPULATION = _spread(_named(BASE_CELL, SUMMARISED)) + _WHOLE
 """Features that every frame has. Shape statistics leave out cells cut by the border."""
 
 
@@ -98,8 +98,8 @@ POPULATION = _spread(_named(CELL, SUMMARISED)) + _WHOLE
 class Family:
     """Features that are measured together, when asked for.
 
-    cells: features of a cell; summarised: names of cell features, of these or of `CELL`, of which a frame keeps median,
-    quartile range and outer deciles; whole: further features of a frame.
+    cells: features of a cell; summarised: names of cell features, of these or of `BASE_CELL`, of which a frame keeps
+    median, quartile range and outer deciles; whole: further features of a frame.
     """
 
     cells: tuple[Feature, ...] = ()
@@ -109,7 +109,7 @@ class Family:
     @property
     def population(self) -> tuple[Feature, ...]:
         """What a frame has of this family."""
-        return _spread(_named((*CELL, *self.cells), self.summarised)) + self.whole
+        return _spread(_named((*BASE_CELL, *self.cells), self.summarised)) + self.whole
 
 
 def _family(cells: tuple[Feature, ...], *more: str) -> Family:
@@ -129,7 +129,7 @@ _INWARD = (
     "mean over the outline, smoothed over 2 um, of how far it curves inwards",
     "Mokhtarian & Mackworth 1992 for the smoothing",
 )
-_NUCLEUS = (*((f.name, f.unit, f.definition, f.source) for f in CELL[1:12]), _COMPACTNESS, *_RADII, _INWARD)
+_NUCLEUS = (*((f.name, f.unit, f.definition, f.source) for f in BASE_CELL[1:12]), _COMPACTNESS, *_RADII, _INWARD)
 _HARALICK = (
     "Haralick et al. 1973; 32 levels of 0.6 to 1.4 times the local background, pairs 2 um apart, four directions"
 )
@@ -215,16 +215,16 @@ FAMILIES: dict[str, Family] = {
         )
     ),
 }
-"""Families by name: what can be measured beyond `CELL` and `POPULATION`."""
+"""Families by name: what can be measured beyond `BASE_CELL` and `BASE_POPULATION`."""
 
-EVERY_CELL = CELL + tuple(feature for family in FAMILIES.values() for feature in family.cells)
-EVERY_POPULATION = POPULATION + tuple(feature for family in FAMILIES.values() for feature in family.population)
+CELL = BASE_CELL + tuple(feature for family in FAMILIES.values() for feature in family.cells)
+POPULATION = BASE_POPULATION + tuple(feature for family in FAMILIES.values() for feature in family.population)
 """All that can be measured, with all families."""
 
 
 def population_features(names: Iterable[str]) -> tuple[Feature, ...]:
     """Return the entries of population features in the order given; KeyError, with the name, where there is none."""
-    return _named(EVERY_POPULATION, names)
+    return _named(POPULATION, names)
 
 
 @functools.cache

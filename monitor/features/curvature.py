@@ -10,6 +10,8 @@ from monitor.features.label_runs import Vector
 SMOOTHING_UM = 2.0
 """Standard deviation of the Gaussian along the outline. Bays narrower than twice that are not seen, and the curvature
 of a disc of radius R comes out too high by about 2 / R^2 (R in um): 2 % at 10 um, under 0.2 % at 35 um."""
+LEAST_SMOOTHING_PX = 2.5
+"""Where pixels are coarse, the Gaussian is as wide as this at least: below it curvature is that of the pixels."""
 LEAST_LENGTH = 6.0
 """An outline shorter than so many standard deviations has no curvature."""
 
@@ -21,7 +23,8 @@ def curvatures(contours: Contours, pixel_size_um: float) -> Vector:
     max(-k, 0), 0 for a convex shape; and the mean of k^2 (Young, Walker & Bowie 1974), 1 / R^2 for a disc. The outline
     is smoothed by a Gaussian and its derivatives (Mokhtarian & Mackworth 1992). NaN for outlines too short for that.
     """
-    found = _curvatures(contours.y, contours.x, contours.begins, SMOOTHING_UM / pixel_size_um, LEAST_LENGTH)
+    sigma_px = max(SMOOTHING_UM / pixel_size_um, LEAST_SMOOTHING_PX)
+    found = _curvatures(contours.y, contours.x, contours.begins, sigma_px, LEAST_LENGTH)
     in_um: Vector = found / np.array([pixel_size_um, pixel_size_um**2])
     return in_um
 

@@ -62,9 +62,7 @@ def measure(
         raise ValueError(message)
     size = frame.pixel_size_um
     runs, nucleus_runs = both(partial(label_runs, cells), partial(label_runs, nuclei))
-    intensity, shapes = both(
-        partial(measure_intensity, frame.pixels, runs, size), partial(measure_shapes, cells, runs)
-    )
+    intensity, shapes = both(partial(measure_intensity, frame.pixels, runs, size), partial(measure_shapes, cells, runs))
     parents, nucleus_columns = _nuclei(shapes, cells, nucleus_runs, size)
     columns = _shape_columns(shapes, size) | nucleus_columns
     columns["contrast"], columns["texture_cv"] = intensity

@@ -20,7 +20,7 @@ DAUGHTER_BALANCE = 0.5
 """The smaller of two daughters has at least so much of the area of the larger."""
 DAUGHTER_SHARE = (0.5, 1.3)
 """Area of both daughters together over that of the mother."""
-MIDDLE_SHARE = 0.5
+MIDDLE_SHARE = 0.4
 """The middle of two daughters is no further from where the mother was than this share of their distance."""
 
 

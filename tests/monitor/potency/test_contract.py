@@ -56,7 +56,7 @@ def test_an_unknown_feature_is_refused_by_name(names: tuple[str, ...]) -> None:
 def test_a_feature_that_a_model_does_not_use_may_come_and_change(monkeypatch: pytest.MonkeyPatch) -> None:
     before = FeatureContract.of(NAMES)
     others = [replace(f, version=2) if f.name == "cell_density" else f for f in POPULATION]
-    monkeypatch.setattr(catalogue, "EVERY_POPULATION", (Feature("charm", "1", "", ""), *others))
+    monkeypatch.setattr(catalogue, "POPULATION", (Feature("charm", "1", "", ""), *others))
     before.check()
     assert FeatureContract.of(NAMES) == before
 
@@ -65,7 +65,7 @@ def test_a_feature_that_a_model_does_not_use_may_come_and_change(monkeypatch: py
 def test_a_feature_that_a_model_uses_may_not_change(monkeypatch: pytest.MonkeyPatch, change: dict[str, object]) -> None:
     before = FeatureContract.of(NAMES)
     changed = tuple(replace(f, **change) if f.name == "area_median" else f for f in POPULATION)
-    monkeypatch.setattr(catalogue, "EVERY_POPULATION", changed)
+    monkeypatch.setattr(catalogue, "POPULATION", changed)
     with pytest.raises(ModelRefused, match="train it again"):
         before.check()
 
