@@ -11,16 +11,16 @@ from monitor.frames.frame import Frame
 
 FAMILIES = ("shape", "radii", "curvature")
 SHAPES = (Star(25.0), Star(12.0), Ellipse(40.0, 12.0), Rectangle(60.0, 24.0), Star(30.0, depth=0.25))
-PLACES = [(0.0, (0.0, 0.0)), (0.37, (0.31, -0.22)), (math.pi / 4.0, (-0.4, 0.13)), (1.31, (0.08, 0.45))]
+PLACES = [(0.0, (0.0, 0.0)), (0.37, (0.31, -0.22)), (0.8, (-0.4, 0.13)), (1.31, (0.08, 0.45))]
 
 TOLERANCE = {
     # share of the true value, and um per um of pixel size
-    "area": (0.03, 0.0),  # of a rectangle 22 pixels wide along the axes; others are within 1 %
+    "area": (0.015, 0.0),
     "perimeter": (0.07, 0.0),  # Crofton's formula in four directions is exact on average, 5 % off along the axes
     "max_feret": (0.0, 1.2),
     "min_feret": (0.0, 1.5),  # of pixel corners, so that stairs add about a pixel
-    "major_axis": (0.01, 0.3),
-    "minor_axis": (0.01, 0.3),
+    "major_axis": (0.015, 0.0),
+    "minor_axis": (0.015, 0.0),
     "aspect_ratio": (0.015, 0.0),
     "eccentricity": (0.005, 0.0),
     "form_factor": (0.03, 0.0),
@@ -45,7 +45,8 @@ def measured(shape: Star | Ellipse | Rectangle, size: float, centre: tuple[float
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: type(shape).__name__ + str(int(max(vars(shape).values()))))
 def test_measures_are_those_of_the_shape(shape: Star | Ellipse | Rectangle, size: float) -> None:
     checked = 0
-    for angle, (off_y, off_x) in PLACES:
+    # along the axes a rectangle is as wide as whole pixels are, which test_shape.py holds exactly
+    for angle, (off_y, off_x) in PLACES[1:] if isinstance(shape, Rectangle) else PLACES:
         turned = type(shape)(**(vars(shape) | {"angle": angle}))
         found = measured(turned, size, (60.0 + off_y * size, 60.0 + off_x * size))
         for name, true in turned.truth().items():
@@ -53,7 +54,7 @@ def test_measures_are_those_of_the_shape(shape: Star | Ellipse | Rectangle, size
                 share, pixels = TOLERANCE[name]
                 assert found[name] == pytest.approx(true, abs=share * true + pixels * size), (name, angle)
                 checked += 1
-    assert checked >= 4 * 5
+    assert checked >= 20
 
 
 @pytest.mark.parametrize("size", [0.3, 0.65, 1.1])
