@@ -248,6 +248,43 @@ def segment(
     raise typer.Exit(code)
 
 
+@app.command()
+def features(
+    images: Annotated[list[Path], typer.Argument(help="Grey TIFF or PNG files, or folders of them.")],
+    out: Annotated[Path, typer.Option(help="Folder for the tables.")],
+    labels: Annotated[
+        Path | None, typer.Option(help="Folder of label images that `segment` wrote; default: segment now.")
+    ] = None,
+    pixel_size: PixelSize = None,
+    samples: Annotated[Path | None, typer.Option(help="samples.csv: donor, passage, lot, medium and so on.")] = None,
+    layout: Annotated[
+        str | None, typer.Option(help="Preset or pattern that every name has to fit. [the default, where it fits]")
+    ] = None,
+    interval: Annotated[float | None, typer.Option(help="Seconds between frames, where names only count.")] = None,
+    gate: Annotated[float, typer.Option(help="How far a cell may move between two frames, um.")] = 30.0,
+    parquet: Annotated[bool, typer.Option("--parquet", help="Write Parquet instead of CSV.")] = False,
+    weights: Weights = None,
+    engine: Engine = EngineName.EAGER,
+) -> None:
+    """Measure every cell, frame and flask: cells.csv, frames.csv, flasks.csv, and columns.csv that explains them."""
+    from services.tables.command import Plan, write_tables
+
+    plan = Plan(
+        given=tuple(images),
+        out=out,
+        labels=labels,
+        pixel_size_um=pixel_size,
+        samples=samples,
+        layout=layout,
+        interval_s=interval,
+        gate_um=gate,
+        parquet=parquet,
+        weights=weights,
+        engine=engine.value,
+    )
+    raise typer.Exit(write_tables(plan))
+
+
 @evaluate_app.command("segmenter")
 def evaluate_segmenter_(
     folder: Annotated[Path, typer.Argument(help="Images with label images beside them, or a COCO file.")],
@@ -325,6 +362,69 @@ def train_segmenter_(
         seed=seed,
     )
     raise typer.Exit(train_segmenter(plan, json))
+
+
+@train_app.command("potency")
+def train_potency_(
+    table: Annotated[Path, typer.Argument(help="Features: CSV or Parquet, a row per frame, flask or cell.")],
+    out: Annotated[Path, typer.Option(help="Folder for the model.")],
+    assay: Annotated[
+        Path | None, typer.Option(help="Results, joined by the columns it shares with the table (flask, donor, lot).")
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="Biomarkers, comma between: of --assay, or of the table.")] = None,
+    features: Annotated[str | None, typer.Option(help="Columns to learn from, comma between. [all measured]")] = None,
+    group: Annotated[
+        str | None, typer.Option(help="Column of what is held out together: donor, lot or passage.")
+    ] = None,
+    kind: Annotated[str | None, typer.Option(help="regressor or classifier. [two values: classifier]")] = None,
+    index: Annotated[
+        str | None, typer.Option(help="Potency index: weights of biomarkers, as in IDO=0.5,PGE2=0.5.")
+    ] = None,
+    reference: Annotated[str | None, typer.Option(help="Lot that is 100 % of the index.")] = None,
+    samples: Annotated[Path | None, typer.Option(help="Sample list with stimulation, passage, seeding.")] = None,
+    coverage: Annotated[float, typer.Option(help="Of intervals.")] = 0.9,
+    false_alarm: Annotated[float, typer.Option(help="Share of rows of the same kind refused as unfamiliar.")] = 0.05,
+    adjust_density: Annotated[
+        bool, typer.Option("--adjust-density", help="Publish the model without what crowding does to the features.")
+    ] = False,
+    min_cells: Annotated[int, typer.Option(help="Rows with fewer cells are not assessable.")] = 0,
+    min_fields: Annotated[int, typer.Option(help="Flasks with fewer fields of view are not assessable.")] = 0,
+    drop_incomplete: Annotated[
+        bool, typer.Option("--drop-incomplete", help="Leave rows out where a feature is empty.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Publish what is no better than the mean.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Remove the model that lies in --out.")] = False,
+    threads: Annotated[int, typer.Option(help="Of the processor.")] = 2,
+    json: Annotated[Path | None, typer.Option(help="Write the report here.")] = None,
+) -> None:
+    """Learn biomarkers from features and your assay results, judged on groups that were held out."""
+    from monitor.potency.train import TrainingPlan
+    from services.potency.gathering import Question
+    from services.potency.options import check_kind, check_range, names_of, weights_of
+    from services.potency.training import train_potency_command
+
+    question = Question(
+        table=table,
+        assay=assay,
+        samples=samples,
+        targets=names_of(target),
+        features=names_of(features),
+        group=group,
+        kind=check_kind(kind),
+        index=weights_of(index),
+        reference=reference,
+        drop_incomplete=drop_incomplete,
+    )
+    plan = TrainingPlan(
+        coverage=check_range("--coverage", coverage),
+        false_alarm=check_range("--false-alarm", false_alarm),
+        adjust=adjust_density,
+        force=force,
+        min_cells=min_cells,
+        min_fields=min_fields,
+        threads=threads,
+    )
+    raise typer.Exit(train_potency_command(question, out, plan, json, replace))
 
 
 @layout_app.command("check")

@@ -46,7 +46,7 @@ class Grower:
         parameters = BASE | self._objective(head) | {
             "num_leaves": choice.leaves, "min_data_in_leaf": leaf, "num_threads": self.threads, "seed": self.seed,
         }  # fmt: skip
-        data = lightgbm.Dataset(rows, target, params={"verbosity": -1, "min_data_in_bin": min(3, leaf)})
+        data = lightgbm.Dataset(rows, target, params={"verbosity": -1, "num_threads": self.threads})
         return lightgbm.train(parameters, data, choice.rounds)
 
     def heads(self, rows: Matrix, target: Matrix, choice: Choice, tick: Tick) -> dict[str, Any]:
@@ -60,7 +60,10 @@ class Grower:
     def answers(self, boosters: dict[str, Any], rows: Matrix) -> Matrix:
         """Return (N, H) what the heads say of rows (N, F): sorted quantiles, or the margin."""
         raw = {} if self.kind == "regressor" else {"raw_score": True}
-        return np.sort(np.column_stack([booster.predict(rows, **raw) for booster in boosters.values()]), axis=1)
+        return np.sort(
+            np.column_stack([booster.predict(rows, num_threads=self.threads, **raw) for booster in boosters.values()]),
+            axis=1,
+        )
 
     def choose(self, rows: Matrix, target: Matrix, fold: NDArray[np.int64], tick: Tick) -> Choice:
         """Return the choice that loses least on held-out folds (N,).
@@ -77,7 +80,7 @@ class Grower:
                 booster = self.grow(main, rows[~test], target[~test], Choice(leaves, ROUNDS[-1]))
                 tick()
                 for rounds in ROUNDS:
-                    answer = booster.predict(rows[test], num_iteration=rounds, raw_score=True)
+                    answer = booster.predict(rows[test], num_iteration=rounds, raw_score=True, num_threads=self.threads)
                     found[Choice(leaves, rounds)][test] = answer
         return min(found, key=lambda choice: float(self.losses(target, found[choice]).mean()))
 

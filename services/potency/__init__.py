@@ -1,0 +1,1 @@
+"""`cellvigil train potency` and `cellvigil predict`: tables and assay results into models, and models into answers."""

@@ -1,0 +1,146 @@
+"""A table as people keep it: CSV from a spreadsheet or a script, or Parquet; every cell as text, with its line."""
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.errors import SettingsError
+
+Matrix = NDArray[np.float64]
+SEPARATORS = ",;\t"
+
+
+@dataclass(frozen=True, slots=True)
+class TableFile:
+    """Columns of text by name, in the order of the file; `lines` are the line numbers that an editor shows."""
+
+    path: Path
+    columns: dict[str, list[str]]
+    lines: list[int]
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def numbers(self, name: str, *, empty: bool) -> Matrix:
+        """Return a column as numbers (N,); NaN where a cell is empty or says so, which is refused unless `empty`.
+
+        Raises
+        ------
+        SettingsError
+            `table`, with file, row, column and the mend.
+        """
+        return np.array(
+            [self._number(name, line, text, empty) for line, text in zip(self.lines, self.columns[name], strict=True)]
+        )
+
+    def error(self, line: int, column: str, what: str) -> SettingsError:
+        """Return the error of a cell."""
+        return SettingsError(f"{self.path} row {line}, column {column}: {what}", reason="table")
+
+    def _number(self, name: str, line: int, text: str, empty: bool) -> float:
+        if is_empty(text):
+            if empty:
+                return math.nan
+            mend = "fill it in, remove the row (--drop-incomplete does), or leave the column out with --features"
+            raise self.error(line, name, f"{'is empty' if not text else f'holds {text}'}; {mend}")
+        try:
+            number = float(text)
+        except ValueError as error:
+            mend = "write a number with a point, or leave the column out with --features"
+            raise self.error(line, name, f"holds {text!r}, which is no number; {mend}") from error
+        if not math.isfinite(number):
+            raise self.error(line, name, f"holds {text}, which is no measured value; correct that cell")
+        return number
+
+
+def read_table(path: Path) -> TableFile:
+    """Return a table from CSV (comma, semicolon or tab, UTF-8) or, by its ending, Parquet.
+
+    Raises
+    ------
+    SettingsError
+        `table`, with the mend, when the file is no such table.
+    """
+    if path.suffix == ".parquet":
+        rows = _parquet(path)
+        lines = list(range(2, len(rows) + 1))
+    else:
+        rows, lines = _csv(path)
+    if not rows or len(rows) < 2:
+        message = f"{path} holds no rows; the first row names the columns, the others hold the values"
+        raise SettingsError(message, reason="table")
+    header = [name.strip() for name in rows[0]]
+    if "" in header or len(set(header)) < len(header):
+        twice = next((name for name in header if header.count(name) > 1 and name), "")
+        message = f"{path} row 1: {f'names {twice!r} twice' if twice else 'has a column without a name'}"
+        raise SettingsError(f"{message}; give each column its own name", reason="table")
+    for line, row in zip(lines, rows[1:], strict=True):
+        if len(row) != len(header):
+            message = f"{path} row {line}: has {len(row)} cells where the first row names {len(header)} columns"
+            raise SettingsError(f"{message}; correct that row", reason="table")
+    columns = {name: [row[number].strip() for row in rows[1:]] for number, name in enumerate(header)}
+    return TableFile(path, columns, lines)
+
+
+def is_empty(text: str) -> bool:
+    """Whether a cell holds nothing, or what programs write for nothing."""
+    return text.casefold() in ("", "nan", "na", "n/a", "null", "none")
+
+
+def numeric(texts: Sequence[str]) -> bool:
+    """Whether every cell of a column that holds something holds a number."""
+    return all(is_empty(text) or _is_number(text) for text in texts)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _csv(path: Path) -> tuple[list[list[str]], list[int]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        message = f"{path} cannot be read ({error.strerror}); correct the path"
+        raise SettingsError(message, reason="table") from error
+    except UnicodeDecodeError as error:
+        message = f"{path} is no CSV file in UTF-8; save it from the spreadsheet as CSV UTF-8"
+        raise SettingsError(message, reason="table") from error
+    first = text.split("\n", 1)[0]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(SEPARATORS, key=first.count), strict=True)
+    rows, lines = [], []
+    try:
+        for row in reader:
+            if any(cell.strip() for cell in row):
+                rows.append(row)
+                lines.append(reader.line_num)
+    except csv.Error as error:
+        message = f"{path} row {reader.line_num}: is no CSV ({error}); save the file from the spreadsheet again"
+        raise SettingsError(message, reason="table") from error
+    return rows, lines[1:]
+
+
+def _parquet(path: Path) -> list[list[str]]:
+    try:
+        from pyarrow import parquet
+    except ImportError as error:
+        message = f"{path} needs a package to read Parquet; pip install 'cellvigil[parquet]', or give a CSV file"
+        raise SettingsError(message, reason="table") from error
+    try:
+        table = parquet.read_table(path)
+    except (OSError, ValueError) as error:
+        message = f"{path} cannot be read as Parquet ({error}); correct the path or write the file again"
+        raise SettingsError(message, reason="table") from error
+    columns = [
+        ["" if value is None else str(value) for value in table[name].to_pylist()] for name in table.column_names
+    ]
+    return [list(table.column_names), *(list(row) for row in zip(*columns, strict=True))]
