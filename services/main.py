@@ -427,6 +427,20 @@ def train_potency_(
     raise typer.Exit(train_potency_command(question, out, plan, json, replace))
 
 
+@app.command()
+def predict(
+    bundle: Annotated[Path, typer.Argument(help="Model folder that `cellvigil train potency` wrote.")],
+    table: Annotated[Path, typer.Argument(help="Features: CSV or Parquet, with the columns of the training.")],
+    out: Annotated[Path, typer.Option(help="CSV file to write: a row for every row, in order.")],
+    samples: Annotated[Path | None, typer.Option(help="Sample list with stimulation, passage, seeding.")] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Say which features moved each estimate.")] = False,
+) -> None:
+    """Estimate biomarkers for a table of features; a row that the model cannot judge says why."""
+    from services.potency.prediction import predict_command
+
+    raise typer.Exit(predict_command(bundle, table, out, samples, explained=explain))
+
+
 @layout_app.command("check")
 def layout_check(
     folder: Annotated[Path, typer.Argument(help="Folder to look through.")],

@@ -19,6 +19,7 @@ Matrix = NDArray[np.float64]
 Kind = Literal["regressor", "classifier"]
 QUANTILES = {"low": 0.05, "middle": 0.5, "high": 0.95}
 """Heads of a regressor; the outer two are conformalised."""
+UNDECIDED = "undecided"
 MARGIN = "margin"
 """The head of a classifier."""
 HEADS: dict[Kind, tuple[str, ...]] = {"regressor": tuple(QUANTILES), "classifier": (MARGIN,)}
@@ -65,6 +66,23 @@ class Biomarker:
         if isinstance(self._meaning, Platt):
             return self._meaning.applied(raw)
         return self._meaning.applied(np.sort(raw, axis=1))
+
+    def open_classes(self, probability: Matrix) -> list[str]:
+        """Return the label of the class of each of (N,) probabilities; `undecided` where both stay open.
+
+        Raises
+        ------
+        TypeError
+            When this is a regressor, which has no classes.
+        """
+        if not isinstance(self._meaning, Platt):
+            message = f"{self.spec.name} is measured, it has no classes"
+            raise TypeError(message)
+        opened = self._meaning.classes(probability)
+        return [
+            UNDECIDED if both else self.spec.labels[int(one)]
+            for both, one in zip(opened.all(1), opened[:, 1], strict=True)
+        ]
 
     def contributions(self, rows: Matrix) -> Matrix:
         """Return (N, F) what each feature adds to the middle answer, or to the log odds, of rows (N, F).

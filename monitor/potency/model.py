@@ -6,7 +6,7 @@ It is opened only after every digest fits, and after a child process has loaded 
 import hashlib
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -105,17 +105,27 @@ class PotencyModel:
 
     def refusal(self, row: Matrix, conditions: Mapping[str, Value]) -> Refusal | None:
         """Return why a row (F,) in the contract's order cannot be assessed; None where it can."""
-        if not np.isfinite(row).all():
-            missing = self.contract.features[int(np.argmin(np.isfinite(row)))]
-            return Refusal("missing_features", f"{missing} was not measured")
-        if (told := self.spec.conditions.refusal(conditions)) is not None:
-            return Refusal(*told)
+        return self.refusals(row[None], [conditions])[0]
+
+    def refusals(self, rows: Matrix, conditions: Sequence[Mapping[str, Value]]) -> list[Refusal | None]:
+        """Return for each of (N, F) rows in the contract's order why it cannot be assessed; None where it can."""
         familiarity = self.calibration.familiarity
-        seen = row[self._familiar]
-        if familiarity.distance(seen) > familiarity.limit:
-            strange = familiarity.strangest(seen)
-            return Refusal("outside_training_range", f"unlike any training row, most of all in {strange}")
-        return None
+        seen = rows[:, self._familiar]
+        far = familiarity.distances(seen) > familiarity.limit
+        measured = np.isfinite(rows)
+        found: list[Refusal | None] = []
+        for number, known in enumerate(conditions):
+            if not measured[number].all():
+                missing = self.contract.features[int(np.argmin(measured[number]))]
+                found.append(Refusal("missing_features", f"{missing} was not measured"))
+            elif (told := self.spec.conditions.refusal(known)) is not None:
+                found.append(Refusal(*told))
+            elif far[number]:
+                strange = familiarity.strangest(seen[number])
+                found.append(Refusal("outside_training_range", f"unlike the training rows, most of all in {strange}"))
+            else:
+                found.append(None)
+        return found
 
     def answers(self, rows: Matrix) -> dict[str, Matrix]:
         """Return (N, 3) low, middle, high or (N, 1) probabilities by biomarker, for rows (N, F), calibrated."""

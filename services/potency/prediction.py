@@ -1,0 +1,175 @@
+"""The command that predicts: a row out for every row in, an estimate or the reason why there is none."""
+
+import csv
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from monitor.errors import SettingsError
+from monitor.messages import EstimateState
+from monitor.potency.biomarker import Biomarker
+from monitor.potency.conditions import Value
+from monitor.potency.explain import explain
+from monitor.potency.model import PotencyModel, Refusal, load_model
+from services.potency.circumstances import conditions_of, from_samples
+from services.potency.table_file import TableFile, is_empty, read_table
+from services.results import inert
+
+Matrix = NDArray[np.float64]
+STATE = "state"
+REASON = "reason"
+CELLS = ("n_cells", "cells")
+FIELDS = ("n_fields", "fields")
+TAKEN = "input_"
+"""Before the name of an input column that is called as one of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What is said of every row of a table: the refusal or None, and columns of text by name."""
+
+    refusals: list[Refusal | None]
+    columns: dict[str, list[str]]
+
+
+def predict_command(folder: Path, table: Path, out: Path, samples: Path | None, *, explained: bool) -> int:
+    """Write a row for every row of a table, in its order, with the columns that are no features as keys."""
+    console = Console(stderr=True)
+    model = load_model(folder)
+    file = read_table(table)
+    prediction = predict_table(model, file, samples, explained=explained)
+    new = set(prediction.columns)
+    keys = {
+        (f"{TAKEN}{name}" if name in new else name): texts
+        for name, texts in file.columns.items()
+        if name not in model.contract.features
+    }
+    columns = keys | prediction.columns
+    try:
+        with out.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow([inert(name) for name in columns])
+            writer.writerows(
+                zip(*(_written(texts, number=name in new) for name, texts in columns.items()), strict=True)
+            )
+    except OSError as error:
+        message = f"{out} cannot be written ({error.strerror}); choose another --out"
+        raise SettingsError(message, reason="out") from error
+    counts = Counter(refusal.reason for refusal in prediction.refusals if refusal is not None)
+    assessed = len(file) - sum(counts.values())
+    console.print(f"{assessed} of {len(file)} rows assessed", markup=False, highlight=False)
+    for reason, count in counts.most_common():
+        example = next(r.sentence for r in prediction.refusals if r is not None and r.reason == reason)
+        console.print(
+            f"not assessable: {count} rows, {reason} ({example})", markup=False, highlight=False, soft_wrap=True
+        )
+    return 0
+
+
+def predict_table(model: PotencyModel, file: TableFile, samples: Path | None, *, explained: bool = False) -> Prediction:
+    """Return what a model says of every row of a table.
+
+    Raises
+    ------
+    SettingsError
+        `table` when a feature of the model is no column, or a cell holds text; the message names them.
+    """
+    rows = _rows(model, file)
+    columns = dict(file.columns) | from_samples(samples, file)
+    conditions = _conditions(model, file, columns)
+    refusals = [
+        _by_row(model, file, number) or refusal for number, refusal in enumerate(model.refusals(rows, conditions))
+    ]
+    assessed = np.array([refusal is None for refusal in refusals], bool)
+    states = [EstimateState.OK.value if yes else EstimateState.NOT_ASSESSABLE.value for yes in assessed]
+    found = {
+        STATE: states,
+        REASON: ["" if refusal is None else refusal.reason for refusal in refusals],
+        "detail": ["" if refusal is None else refusal.sentence for refusal in refusals],
+    }
+    hours = [value if isinstance(value, float) else None for value in (known.get("hours") for known in conditions)]
+    main = _main(model)
+    answers = model.answers(rows[assessed]) if assessed.any() else {}
+    for name, biomarker in model.biomarkers.items():
+        before = "" if biomarker is main else f"{name}_"
+        for column, values in _columns(biomarker, answers.get(name)).items():
+            found[f"{before}{column}"] = _spread(values, assessed)
+        if explained:
+            drivers = explain(model, name, rows[assessed], [h for h, yes in zip(hours, assessed, strict=True) if yes])
+            texts = ["; ".join(driver.sentence() for driver in row) for row in drivers] if assessed.any() else []
+            found[f"{before}explanation"] = _spread(texts, assessed)
+    return Prediction(refusals, found)
+
+
+def _rows(model: PotencyModel, file: TableFile) -> Matrix:
+    missing = [name for name in model.contract.features if name not in file.columns]
+    if missing:
+        more = f" and {len(missing) - 4} more" if len(missing) > 4 else ""
+        message = (
+            f"{file.path} lacks {', '.join(map(repr, missing[:4]))}{more}, which the model was trained on; add them as "
+            "columns of the same name and unit"
+        )
+        raise SettingsError(message, reason="table")
+    return np.column_stack([file.numbers(name, empty=True) for name in model.contract.features])
+
+
+def _conditions(model: PotencyModel, file: TableFile, columns: Mapping[str, Sequence[str]]) -> list[dict[str, Value]]:
+    by_name = conditions_of(columns, file)
+    if "confluency" in columns:
+        values = file.numbers("confluency", empty=True)
+        by_name["confluency"] = [None if math.isnan(value) else float(value) for value in values]
+    return [{name: values[number] for name, values in by_name.items()} for number in range(len(file))]
+
+
+def _by_row(model: PotencyModel, file: TableFile, number: int) -> Refusal | None:
+    """Return why the table itself says that a row cannot be assessed: its state, its cells, its fields."""
+    columns = file.columns
+    if STATE in columns and columns[STATE][number].casefold() not in ("ok", ""):
+        reason = columns[REASON][number] if REASON in columns else ""
+        return Refusal(reason or "quality", f"the table says of the row: {columns[STATE][number]} {reason}".rstrip())
+    for names, least, what in ((CELLS, model.spec.min_cells, "cells"), (FIELDS, model.spec.min_fields, "fields")):
+        name = next((name for name in names if name in columns), None)
+        if least <= 0:
+            continue
+        if name is None or is_empty(columns[name][number]):
+            return Refusal(f"{what}_unknown", f"the model asks for {least} {what}; the table has no column {names[0]}")
+        count = TableFile(file.path, {name: [columns[name][number]]}, [file.lines[number]]).numbers(name, empty=False)
+        if count[0] < least:
+            return Refusal(f"too_few_{what}", f"{count[0]:g} {what}; the model asks for {least}")
+    return None
+
+
+def _main(model: PotencyModel) -> Biomarker | None:
+    """Return the biomarker whose columns carry no name: the index, or the only one."""
+    indices = [part for part in model.biomarkers.values() if part.spec.index is not None]
+    chosen = indices or list(model.biomarkers.values())
+    return chosen[0] if len(chosen) == 1 else None
+
+
+def _columns(biomarker: Biomarker, answers: Matrix | None) -> dict[str, list[str]]:
+    if biomarker.spec.kind == "regressor":
+        order = {"estimate": 1, "low": 0, "high": 2}
+        return {name: [] if answers is None else _texts(answers[:, column]) for name, column in order.items()}
+    if answers is None:
+        return {"probability": [], "class": []}
+    return {"probability": _texts(answers[:, 0]), "class": biomarker.open_classes(answers[:, 0])}
+
+
+def _texts(values: Matrix) -> list[str]:
+    return [f"{value:.6g}" for value in values]
+
+
+def _spread(texts: Sequence[str], assessed: NDArray[np.bool_]) -> list[str]:
+    """Lay texts of the assessed rows at their places; the others are empty."""
+    remaining = iter(texts)
+    return [next(remaining) if yes else "" for yes in assessed]
+
+
+def _written(texts: Sequence[str], *, number: bool) -> list[str]:
+    return list(texts) if number else [inert(text) for text in texts]
