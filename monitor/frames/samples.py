@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from monitor.errors import SettingsError
 from monitor.frames.sample import Sample
 
-COLUMNS = ("flask", "position", "donor", "passage", "medium", "stimulation", "seeded_at")
+COLUMNS = ("flask", "position", "donor", "passage", "lot", "medium", "stimulation", "seeded_at")
 
 
 def read_samples(path: Path) -> dict[str, Sample]:

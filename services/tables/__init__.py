@@ -1,0 +1,1 @@
+"""`cellvigil features`: what was measured on frames, as tables."""
