@@ -18,7 +18,7 @@ HOUR_S = 3600.0
 DAY_S = 86_400.0
 LEAST_FRAMES, MOST_FRAMES = 20.0, 1e7
 """Intervals between false alarms, in frames, that limits are computed for."""
-WIDEST_LIMIT = 40.0
+LEAST_LIMIT = 0.01
 
 
 class FalseAlarmBudget(BaseModel):
@@ -83,14 +83,27 @@ def limit_for(frames_between: float, reference_k: float) -> float:
     >>> round(limit_for(16128.0, 0.5), 3)
     7.838
     """
-    if not LEAST_FRAMES <= frames_between <= MOST_FRAMES:
+    tightest = lower_cusum_arl(reference_k, LEAST_LIMIT)
+    if not max(LEAST_FRAMES, tightest) <= frames_between <= MOST_FRAMES:
         message = (
-            f"a false alarm in {frames_between:.0f} frames cannot be promised; between {LEAST_FRAMES:.0f} and "
-            f"{MOST_FRAMES:.0f} frames it can: change the number of alarms, the days or the flasks of the budget"
+            f"a false alarm in {frames_between:.0f} frames cannot be promised; between "
+            f"{max(LEAST_FRAMES, tightest):.0f} and {MOST_FRAMES:.0f} frames it can: change the number of alarms, the "
+            "days or the flasks of the budget"
         )
         raise ValueError(message)
     wanted = math.log(frames_between)
-    return float(brentq(lambda h: math.log(lower_cusum_arl(reference_k, h)) - wanted, 0.1, WIDEST_LIMIT, xtol=1e-4))
+
+    def excess(limit_h: float) -> float:
+        return math.log(lower_cusum_arl(reference_k, limit_h)) - wanted
+
+    # Siegmund's approximation (1985) lies near; far above it, run lengths outgrow the arithmetic
+    near = max(math.log(2.0 * reference_k**2 * frames_between + 1.0) / (2.0 * reference_k) - 1.166, 0.0)
+    low, high = max(LEAST_LIMIT, near - 1.5), near + 1.5
+    while excess(low) > 0.0:
+        low = max(LEAST_LIMIT, low / 2.0)
+    while excess(high) < 0.0:
+        high += 1.5
+    return float(brentq(excess, low, high, xtol=1e-4))
 
 
 @lru_cache(maxsize=64)

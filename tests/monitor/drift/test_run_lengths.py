@@ -140,10 +140,16 @@ def test_budgets_give_the_published_limits_and_their_price(
     assert price.frames_between_false_alarms == pytest.approx(frames, rel=0.002)
 
 
-@pytest.mark.parametrize("frames", [5.0, 1e9])
-def test_a_budget_that_cannot_be_kept_says_what_to_change(frames: float) -> None:
+@pytest.mark.parametrize("reference_k", [0.1, 0.25, 0.75, 1.0, 1.5])
+@pytest.mark.parametrize("frames", [50.0, 16128.0, 1e6])
+def test_limits_keep_their_budget_for_other_shifts_too(reference_k: float, frames: float) -> None:
+    assert lower_cusum_arl(reference_k, limit_for(frames, reference_k)) == pytest.approx(frames, rel=0.002)
+
+
+@pytest.mark.parametrize(("frames", "reference_k"), [(5.0, 0.5), (1e9, 0.5), (20.0, 2.0)])
+def test_a_budget_that_cannot_be_kept_says_what_to_change(frames: float, reference_k: float) -> None:
     with pytest.raises(ValueError, match="change the number of alarms"):
-        limit_for(frames, 0.5)
+        limit_for(frames, reference_k)
 
 
 def test_deciles_of_the_run_length() -> None:
