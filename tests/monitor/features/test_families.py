@@ -24,6 +24,7 @@ from monitor.features.nearest import nearest_cells
 from monitor.features.radii import depths
 from monitor.features.texture import LEVELS, measure_texture, offsets, quantise
 from monitor.frames.frame import Frame
+from monitor.synthetic.culture import Culture, CultureSpec
 from monitor.synthetic.phantom import Phantom, simulate_frame
 
 
@@ -289,3 +290,13 @@ def test_each_cell_is_of_one_type() -> None:
         "aspect_ratio": np.array([1.0, 1.0, 6.0, 2.0, np.nan]),
     }
     assert [TYPES[kind] for kind in types_of(cells)] == list(TYPES)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_simulated_stem_cells_of_early_passages_are_as_large_as_published(seed: int) -> None:
+    """Median area 1800 to 2500 um2 at passages 1 to 3 (Oja et al. 2018); the true outlines, measured here."""
+    culture = Culture(CultureSpec("early", seed, shape_px=(900, 900), covered=0.25))
+    frame = culture.frame("p1", 0)
+    found = measure(Frame(frame.pixels, frame.pixel_size_um), frame.cells, frame.nuclei)
+    assert found.whole.sum() > 40
+    assert 1800.0 <= found.population["area_median"] <= 2500.0

@@ -26,7 +26,7 @@ def refusal(table: Path) -> str:
 
 
 def test_every_column_is_read(table: Path) -> None:
-    table.write_text(HEAD + "A1,,D7,4,alpha-MEM,none,2026-03-10T14:00+02:00\nB1,,,,,,\n")
+    table.write_text(HEAD + "A1,,D7,4,L2,alpha-MEM,none,2026-03-10T14:00+02:00\nB1,,,,,,,\n")
 
     samples = read_samples(table)
 
@@ -34,6 +34,7 @@ def test_every_column_is_read(table: Path) -> None:
         "A1": Sample(
             donor="D7",
             passage=4,
+            lot="L2",
             medium="alpha-MEM",
             stimulation="none",
             seeded_at=datetime(2026, 3, 10, 12, tzinfo=UTC),
