@@ -36,6 +36,7 @@ def test_every_command_of_the_readme_runs(tmp_path: Path) -> None:
         write_small_frame(tmp_path / "frames", "A1", "p1", time_index)
         write_small_frame(tmp_path / "series", "B2", "p1", time_index)
     _label_some_images(tmp_path)
+    (tmp_path / "samples.csv").write_text("flask,donor,passage\nA1,D7,3\n")
     (tmp_path / "ours.yaml").write_text("segmenter: {weights: ours/segmenter.json}\n")
     shutil.copyfile(REPORT, tmp_path / "there.json")
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CELLVIGIL__NOTIFIER__TERMINAL": "false"}
@@ -67,6 +68,9 @@ def test_every_command_of_the_readme_runs(tmp_path: Path) -> None:
     assert len(list((tmp_path / "overlays").glob("*.png"))) == 2
     assert len(list((tmp_path / "frames").rglob("*.tif"))) == 4
     assert (tmp_path / "labels" / "a_cells.tif").exists()
+    assert (tmp_path / "tables" / "cells.csv").read_text().count("\n") > 10
+    assert (tmp_path / "tables" / "flasks.csv").exists()
+    assert (tmp_path / "tables_of_images" / "frames.csv").read_text().count("\n") == 3
     assert (tmp_path / "ours" / "segmenter.json").exists()
     assert (tmp_path / "here.png").exists()
 
