@@ -21,6 +21,7 @@ from monitor.features.neighbours import local_densities, nearest_distances, neig
 from monitor.features.population import summarise
 from monitor.features.radii import centroid_distances, depths
 from monitor.features.shape import Shapes, measure_shapes
+from monitor.features.sums import sums_over
 from monitor.features.texture import measure_texture, quantise
 from monitor.frames.frame import Frame
 
@@ -159,23 +160,20 @@ def _nucleus(scene: Scene) -> dict[str, Vector]:
 
 
 def _intensity(scene: Scene) -> dict[str, Vector]:
-    count = len(scene.shapes.area)
-    pixels = scene.frame.pixels.astype(np.float64, copy=False).ravel()
-    cells = scene.cells.ravel()
     area = scene.shapes.area
-    mean = np.bincount(cells, pixels, count + 1)[1:] / area
-    square = np.bincount(cells, pixels**2, count + 1)[1:] / area
-    spread = np.sqrt(np.maximum(square - mean**2, 0.0))
-    relative = scene.relative.ravel()
-    nuclear = np.where(scene.nuclei.ravel() > 0, cells, 0)
-    inside = np.bincount(nuclear, minlength=count + 1)[1:].astype(np.float64)
-    light, nuclear_light = (np.bincount(owner, relative, count + 1)[1:] for owner in (cells, nuclear))
+    total, squares = sums_over(scene.frame.pixels, scene.cell_runs).T
+    mean = total / area
+    spread = np.sqrt(np.maximum(squares / area - mean**2, 0.0))
+    light = sums_over(scene.relative, scene.cell_runs)[:, 0]
+    inside, nuclear = (
+        np.bincount(scene.parents, of_nuclei, len(area) + 1)[1:]
+        for of_nuclei in (scene.nucleus_shapes.area, sums_over(scene.relative, scene.nucleus_runs)[:, 0])
+    )
     some, rest = (np.where(number > 0.0, number, np.nan) for number in (inside, area - inside))
-    nuclear_mean, cytoplasm_mean = nuclear_light / some, (light - nuclear_light) / rest
     return {
         "intensity_mean": mean,
         "intensity_cv": spread / np.where(mean > 0.0, mean, np.nan),
-        "nucleus_contrast": nuclear_mean / cytoplasm_mean - 1.0,
+        "nucleus_contrast": (nuclear / some) / ((light - nuclear) / rest) - 1.0,
     }
 
 
@@ -185,7 +183,7 @@ def _halo(scene: Scene) -> dict[str, Vector]:
 
 
 def _granularity(scene: Scene) -> dict[str, Vector]:
-    spectrum = measure_granularity(scene.relative, scene.cells, scene.size)
+    spectrum = measure_granularity(scene.relative, scene.cell_runs, scene.size)
     return {f"granularity_{side:.0f}um": column for side, column in zip(SIDES_UM, spectrum, strict=True)}
 
 

@@ -18,6 +18,7 @@ from monitor.features.catalogue import (
 )
 from monitor.features.contour import trace
 from monitor.features.featurizer import FrameFeatures, measure
+from monitor.features.granularity import opened
 from monitor.features.heterogeneity import TYPES, types_of
 from monitor.features.label_runs import label_runs
 from monitor.features.nearest import nearest_cells
@@ -185,6 +186,39 @@ def test_grains_are_told_by_their_size() -> None:
     assert small[1] == pytest.approx(0.0, abs=1e-6)
     assert middle[1] == pytest.approx(0.5 * 9 * 14 * 6 / (160 * 70), rel=0.02)
     assert large.max() < 1e-6
+
+
+@pytest.mark.parametrize("side", [1, 3, 7, 13])
+def test_openings_are_those_of_scipy(phantom: Phantom, side: int) -> None:
+    plane = phantom.pixels.astype(np.float32)
+    inside = np.s_[side:-side, side:-side]  # at the border scipy mirrors the frame
+    np.testing.assert_array_equal(opened(plane, side)[inside], ndimage.grey_opening(plane, side)[inside])
+    assert (opened(plane, side) <= plane).all()
+
+
+def test_micrometres_stay_when_pixels_become_finer(phantom: Phantom, found: FrameFeatures) -> None:
+    enlarge = np.ones((2, 2), np.int32)
+    pixels, cells, nuclei = (
+        np.kron(plane, enlarge.astype(plane.dtype)) for plane in (phantom.pixels, phantom.cells, phantom.nuclei)
+    )
+    fine = everything(pixels, cells, nuclei, phantom.pixel_size_um / 2.0)
+    same = (
+        "intensity_mean",
+        "intensity_cv",
+        "nearest_distance",
+        "local_density",
+        "neighbour_count",
+        "nucleus_max_feret",
+    )
+    for name in same:
+        np.testing.assert_allclose(fine.cells[name], found.cells[name], rtol=1e-3, err_msg=name)
+    # rings and squares are whole pixels
+    for name, share in (("halo_ratio", 0.01), ("max_radius", 0.1), ("mean_centroid_distance", 0.02)):
+        np.testing.assert_allclose(fine.cells[name], found.cells[name], rtol=share, err_msg=name)
+    assert fine.population["haralick_entropy_median"] == pytest.approx(
+        found.population["haralick_entropy_median"], rel=0.1
+    )
+    assert fine.population["type_entropy"] == pytest.approx(found.population["type_entropy"])
 
 
 @pytest.mark.parametrize("size", [0.65, 1.0, 2.5])
