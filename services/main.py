@@ -441,6 +441,20 @@ def predict(
     raise typer.Exit(predict_command(bundle, table, out, samples, explained=explain))
 
 
+@app.command()
+def explain(
+    state: State = None,
+    frame: Annotated[str | None, typer.Option(help="Beginning of a frame's id. [the latest assessed one]")] = None,
+    flask: Annotated[str | None, typer.Option(help="Only frames of this flask.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Draw the cells that carry it here, as PNG.")] = None,
+    top: Annotated[int, typer.Option(help="How many features.")] = 3,
+) -> None:
+    """Say which features moved the potency of a frame, and draw the cells that carry it."""
+    from services.potency.explanation import explain_command
+
+    raise typer.Exit(explain_command(_state_folder(state), frame, flask, out, top))
+
+
 @layout_app.command("check")
 def layout_check(
     folder: Annotated[Path, typer.Argument(help="Folder to look through.")],

@@ -81,7 +81,7 @@ class Biomarker:
         opened = self._meaning.classes(probability)
         return [
             UNDECIDED if both else self.spec.labels[int(one)]
-            for both, one in zip(opened.all(1), opened[:, 1], strict=True)
+            for both, one in zip(opened.all(axis=1).tolist(), opened[:, 1].tolist(), strict=True)
         ]
 
     def contributions(self, rows: Matrix) -> Matrix:

@@ -36,7 +36,7 @@ def from_samples(samples: Path | None, file: TableFile) -> dict[str, list[str]]:
         raise SettingsError(message, reason="table")
     known = read_samples(samples)
     found: dict[str, list[str]] = {}
-    for name in ("donor", "passage", "medium", "stimulation"):
+    for name in ("donor", "lot", "passage", "medium", "stimulation"):
         if name in file.columns:
             continue
         values = [getattr(known.get(flask), name, None) for flask in file.columns["flask"]]

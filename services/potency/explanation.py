@@ -1,0 +1,93 @@
+"""The command that explains a frame of a state folder: what moved its potency, and the cells that carry it."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from monitor.errors import SettingsError
+from monitor.features.featurizer import measure
+from monitor.frames.reader import ReadLimits, read_frame
+from monitor.messages import FrameSegmented, PotencyEstimated
+from monitor.potency.carriers import draw_carriers, find_carriers
+from monitor.potency.explain import explain_frame
+from monitor.potency.model import DEMO, load_live_model
+from services.record.sqlite import SqliteRecord
+from services.settings import Settings, load_settings
+from services.state_folder import StateFolder
+from services.transport.file_blobs import FileLabels
+
+
+def explain_command(folder: Path, frame_id: str | None, flask: str | None, out: Path | None, top: int) -> int:
+    """Print why the latest assessed frame of a flask, or a frame by its id, got its estimate; draw its cells."""
+    console = Console(stderr=False)
+    state = StateFolder(folder)
+    if not state.record.is_file():
+        message = f"{folder} holds no record of a run; give the folder that `cellvigil run` was given as --state"
+        raise SettingsError(message, reason="state")
+    settings = load_settings(state.root / "settings.json")
+    with SqliteRecord(state.record, readonly=True) as record:
+        estimate = _chosen(list(record.estimates(flask)), frame_id, flask)
+        fact = record.segmentation(estimate.frame_id)
+    if fact is None:
+        message = f"the label image of frame {estimate.frame_id[:12]} is not in {folder}; choose another frame"
+        raise SettingsError(message, reason="frame")
+    _show_estimate(console, estimate)
+    return _explain(console, settings, state, fact, out, top)
+
+
+def _explain(
+    console: Console, settings: Settings, state: StateFolder, fact: FrameSegmented, out: Path | None, top: int
+) -> int:
+    model = load_live_model(settings.predictor.model or DEMO)
+    watch = settings.watch.folder
+    frame = read_frame(
+        watch / fact.frame.source, root=watch, pixel_size_um=fact.frame.pixel_size_um, limits=ReadLimits()
+    )
+    labels = FileLabels(state.masks)
+    cells = labels.get(fact.cells)
+    features = measure(frame, cells, labels.get(fact.nuclei))
+    sample = fact.frame.sample
+    seeded = sample.seeded_at
+    hours = None if seeded is None else (fact.frame.acquired_at - seeded).total_seconds() / 3600.0
+    drivers = explain_frame(model, features.population, hours, top)
+    if not drivers:
+        console.print("nothing to explain: a feature of the model could not be measured", markup=False)
+        return 1
+    for number, driver in enumerate(drivers, 1):
+        console.print(f"{number}. {driver.sentence()}", markup=False, highlight=False, soft_wrap=True)
+    if out is not None:
+        carriers = find_carriers(drivers, features.cells, features.whole)
+        if carriers is None:
+            console.print("none of these is about single cells; no picture was drawn", markup=False)
+            return 1
+        draw_carriers(frame.pixels, cells, carriers).save(out)
+        console.print(f"{len(carriers.ids)} cells in {out}", markup=False, highlight=False)
+    return 0
+
+
+def _chosen(estimates: list[PotencyEstimated], frame_id: str | None, flask: str | None) -> PotencyEstimated:
+    if frame_id is not None:
+        found = [estimate for estimate in estimates if estimate.frame_id.startswith(frame_id)]
+    else:
+        found = [estimate for estimate in estimates if estimate.estimate.potency is not None]
+    if not found:
+        whose = f"frame {frame_id!r}" if frame_id else f"an assessed frame{f' of flask {flask!r}' if flask else ''}"
+        message = f"there is no {whose}; `cellvigil results` lists frames with their ids"
+        raise SettingsError(message, reason="frame")
+    return max(found, key=lambda estimate: estimate.acquired_at)
+
+
+def _show_estimate(console: Console, estimate: PotencyEstimated) -> None:
+    found = estimate.estimate
+    what = (
+        f"potency {found.potency:.0f} % ({found.low:.0f} to {found.high:.0f})"
+        if found.potency is not None
+        else f"not assessable ({found.reason})"
+    )
+    key = estimate.key
+    console.print(
+        f"flask {key.flask}, position {key.position}, {estimate.acquired_at:%Y-%m-%d %H:%M} UTC: {what}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
