@@ -55,6 +55,7 @@ def _upright(labels: NDArray[np.int32]) -> Places:
             if labels[y, x] == labels[y - 1, x]:
                 distance[y, x] = distance[y - 1, x] + 1
     below = np.ones(columns, np.int32)
+    distance[rows - 1] = 1
     for y in range(rows - 2, -1, -1):
         for x in range(columns):
             below[x] = below[x] + 1 if labels[y, x] == labels[y + 1, x] else 1

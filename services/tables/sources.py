@@ -10,10 +10,11 @@ from monitor.errors import CellvigilError, LayoutMismatch
 from monitor.frames.identity import FrameKey
 from monitor.frames.layout import DEFAULT, Layout, ParsedPath
 from monitor.frames.reader import ReadLimits, probe
+from monitor.training.sources import CELL_ENDINGS, IMAGE_ENDINGS
 from services.ingest.scanner import is_folder, scan
 
-MADE_BY_US = ("_cells", "_nuclei", "_overlay", "_stain.ome")
-"""Endings of what `cellvigil segment` writes; beside their image such files are no frames."""
+NO_FRAMES = ("_nuclei", "_overlay", "_stain.ome", *CELL_ENDINGS)
+"""Endings of what `cellvigil segment` writes and of label images; beside their image such files are no frames."""
 TAIL_PARTS = (3, 2, 1)
 """Of a single image so many last parts of its path are tried against the layout."""
 
@@ -61,7 +62,7 @@ def _images(given: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
         if is_folder(place):
             inside = [Path(entry.path) for entry in scan(place, place, place / ".none")]
             names = {(path.parent, path.stem) for path in inside}
-            images = [(path, place) for path in inside if not _is_ours(path, names)]
+            images = [(path, place) for path in inside if not _belongs_to_image(path, names)]
         else:
             images = [(place, place.parent)]
         for path, root in images:
@@ -70,10 +71,9 @@ def _images(given: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
                 yield path, root
 
 
-def _is_ours(path: Path, names: set[tuple[Path, str]]) -> bool:
-    return any(
-        path.stem.endswith(ending) and (path.parent, path.stem.removesuffix(ending)) in names for ending in MADE_BY_US
-    )
+def _belongs_to_image(path: Path, names: set[tuple[Path, str]]) -> bool:
+    stems = (path.stem.removesuffix(ending) for ending in NO_FRAMES if path.stem.endswith(ending))
+    return any((path.parent, stem + image) in names for stem in stems for image in IMAGE_ENDINGS)
 
 
 def _source(path: Path, root: Path, layout: Layout, asked_for: bool, interval_s: float | None) -> Source:

@@ -119,8 +119,9 @@ def test_depth_is_the_distance_transform_of_each_cell_alone() -> None:
     cells = np.zeros((80, 90), np.int32)
     cells[10:60, 5:40], cells[10:60, 40:85] = 1, 2
     cells[30:34, 50:60] = 0  # a hole
+    cells[65:, 20:60], cells[:8, :12] = 3, 4  # cut by the border
     found = depths(cells, label_runs(cells))
-    for number in (1, 2):
+    for number in (1, 2, 3, 4):
         true = ndimage.distance_transform_edt(np.pad(cells == number, 1))[1:-1, 1:-1][cells == number] - 0.5
         expected = [true.max(), true.mean(), np.median(true)]
         np.testing.assert_allclose(found[number - 1], expected, rtol=1e-6)
