@@ -78,11 +78,8 @@ class Biomarker:
         if not isinstance(self._meaning, Platt):
             message = f"{self.spec.name} is measured, it has no classes"
             raise TypeError(message)
-        opened = self._meaning.classes(probability)
-        return [
-            UNDECIDED if both else self.spec.labels[int(one)]
-            for both, one in zip(opened.all(axis=1).tolist(), opened[:, 1].tolist(), strict=True)
-        ]
+        opened = self._meaning.classes(probability).tolist()
+        return [UNDECIDED if zero and one else self.spec.labels[int(one)] for zero, one in opened]
 
     def contributions(self, rows: Matrix) -> Matrix:
         """Return (N, F) what each feature adds to the middle answer, or to the log odds, of rows (N, F).

@@ -145,15 +145,18 @@ class Familiarity(BaseModel):
         contradicting[possible] = most / self.relations.usual
         return far, contradicting
 
-    def strangest(self, row: Matrix) -> str:
-        """Return the feature of a row (F,) that is hardest to believe."""
-        standard = self._standard(row[None])
-        if not np.isfinite(standard).all():
-            return self.features[int(np.argmin(np.isfinite(standard[0])))]
-        far, contradicting = self.parts(row[None])
-        if self.relations is not None and contradicting[0] > far[0]:
-            return self.features[int(np.argmax(np.abs(self.relations.contradictions(standard)[0])))]
-        return self.features[int(np.argmax(standard[0] * (self._arrays.precision @ standard[0])))]
+    def strangest(self, rows: Matrix) -> list[str]:
+        """Return for each of (N, F) rows the feature that is hardest to believe."""
+        standard = self._standard(rows)
+        unbelievable = ~np.isfinite(standard)
+        usable = np.where(unbelievable, 0.0, standard)
+        share = usable * (usable @ self._arrays.precision)
+        if self.relations is not None:
+            far, contradicting = self.parts(rows)
+            odd = np.abs(self.relations.contradictions(usable))
+            share = np.where((contradicting > far)[:, None], odd, share)
+        share[unbelievable] = np.inf
+        return [self.features[number] for number in share.argmax(axis=1)]
 
     @cached_property
     def _arrays(self) -> "_Arrays":

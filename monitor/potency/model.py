@@ -112,16 +112,17 @@ class PotencyModel:
         familiarity = self.calibration.familiarity
         seen = rows[:, self._familiar]
         far = familiarity.distances(seen) > familiarity.limit
+        strangest = iter(familiarity.strangest(seen[far])) if far.any() else iter(())
         measured = np.isfinite(rows)
         found: list[Refusal | None] = []
         for number, known in enumerate(conditions):
+            strange = next(strangest) if far[number] else ""
             if not measured[number].all():
                 missing = self.contract.features[int(np.argmin(measured[number]))]
                 found.append(Refusal("missing_features", f"{missing} was not measured"))
             elif (told := self.spec.conditions.refusal(known)) is not None:
                 found.append(Refusal(*told))
             elif far[number]:
-                strange = familiarity.strangest(seen[number])
                 found.append(Refusal("outside_training_range", f"unlike the training rows, most of all in {strange}"))
             else:
                 found.append(None)

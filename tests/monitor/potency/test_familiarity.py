@@ -85,9 +85,9 @@ def test_what_is_no_number_or_has_no_logarithm_is_infinitely_far() -> None:
         row = ellipses(1, 2)[0]
         row[1] = strange
         assert familiarity.distance(row) == np.inf
-        assert familiarity.strangest(row) == "width"
+        assert familiarity.strangest(row[None]) == ["width"]
 
 
 def test_the_feature_that_does_not_fit_is_named() -> None:
     familiarity = Familiarity.fit(["length", "width", "area"], ellipses(2000, 0), 0.05)
-    assert familiarity.strangest(np.array([np.exp(4.0), np.exp(6.5), 0.7 * np.exp(10.5)])) == "width"
+    assert familiarity.strangest(np.array([[np.exp(4.0), np.exp(6.5), 0.7 * np.exp(10.5)]])) == ["width"]
