@@ -29,6 +29,7 @@ from monitor.potency.model import PotencyModel
 
 CULTURE = CultureSettings(baseline_frames=4, min_cells=4, baseline_sd=10.0, cusum_reference_k=0.5, cusum_limit_h=7.838)
 CELLS = 12
+PARTS = ("median", "iqr", "p10", "p90")
 HEALTHY_RADIUS, SPREAD_RADIUS = 12.0, 13.5
 
 
@@ -46,9 +47,8 @@ class Straight:
 
 
 @functools.cache
-def model() -> PotencyModel:
+def model(names: tuple[str, str] = ("area_median", "confluency")) -> PotencyModel:
     table = np.random.default_rng(0).normal([500.0, 0.2], [100.0, 0.1], (200, 2))
-    names = ("area_median", "confluency")
     boosters: Any = {"low": Straight(-10.0), "middle": Straight(0.0), "high": Straight(10.0)}
     interval = Interval(coverage=0.9, offset=0.0, lowest=0.0, highest=150.0)
     calibration = Calibration(intervals={"potency": interval}, familiarity=Familiarity.fit(names, table, 0.01))
@@ -206,6 +206,18 @@ def test_a_row_holds_the_features_that_the_frame_has() -> None:
     assert row.features == measure(shown, found.cells, found.nuclei).population
     assert row.features["nucleus_cytoplasm_ratio_median"] == pytest.approx(1.0 / 8.0, rel=0.2)
     assert (row.flask, row.at, row.row_id) == ("A1", frame(0).acquired_at, frame(0).frame_id)
+
+
+def test_a_frame_is_measured_by_the_families_that_its_model_needs_and_no_others() -> None:
+    shown = discs(CELLS, HEALTHY_RADIUS)
+    (found,) = plain_segmenter(PlainEngine()).segment([shown])
+    assert not isinstance(found, FrameRejected)
+    masks = Masks(found.cells, found.nuclei, found.quality, "e", "d", "w")
+    needs = model(("area_median", "halo_contrast_median"))
+    row = measure_frame(frame(0), shown, masks, needs, min_cells=4, configuration="none")
+    base = measure(shown, found.cells, found.nuclei).population
+    assert set(row.features) - set(base) == {f"halo_{name}_{part}" for name in ("ratio", "contrast") for part in PARTS}
+    assert row.estimate.reason != "missing_features"
 
 
 def test_only_what_is_new_or_changed_is_published_again_with_a_higher_revision() -> None:
