@@ -20,8 +20,8 @@ class Conditions(BaseModel):
     """What the training rows covered.
 
     kinds: the values that were seen, as first written; ranges: smallest and largest; open: conditions that some
-    training row left empty, which new rows may leave empty too. A condition that is absent was never recorded, and is
-    not asked for.
+    training row left empty, which new rows may leave empty too. A condition that is absent was never recorded, not even
+    once, and is not asked for.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,6 +37,8 @@ class Conditions(BaseModel):
         ranges: dict[str, tuple[float, float]] = {}
         unknown = []
         for name, values in columns.items():
+            if all(value is None or value == "" for value in values):
+                continue
             if name in KINDS:
                 spelled: dict[str, str] = {}
                 for value in values:

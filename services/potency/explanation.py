@@ -5,6 +5,7 @@ from pathlib import Path
 from rich.console import Console
 
 from monitor.errors import SettingsError
+from monitor.features.catalogue import families_for
 from monitor.features.featurizer import measure
 from monitor.frames.reader import ReadLimits, read_frame
 from monitor.messages import FrameSegmented, PotencyEstimated
@@ -45,7 +46,8 @@ def _explain(
     )
     labels = FileLabels(state.masks)
     cells = labels.get(fact.cells)
-    features = measure(frame, cells, labels.get(fact.nuclei))
+    families = families_for(model.contract.features)
+    features = measure(frame, cells, labels.get(fact.nuclei), families=families)
     sample = fact.frame.sample
     seeded = sample.seeded_at
     hours = None if seeded is None else (fact.frame.acquired_at - seeded).total_seconds() / 3600.0

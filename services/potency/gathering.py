@@ -128,15 +128,14 @@ def _targets(question: Question, file: TableFile, joined: Joined | None, units: 
 
 def _features(file: TableFile, targets: Sequence[str], group: str | None) -> tuple[str, ...]:
     """Return the measured features of the table; where it has none of ours, its other columns of numbers."""
-    catalogued = [
-        feature.name for feature in POPULATION if feature.name in file.columns and feature.name not in targets
-    ]
+    filled = {name for name, texts in file.columns.items() if not all(map(is_empty, texts))}
+    catalogued = tuple(f.name for f in POPULATION if f.name in filled and f.name not in targets)
     if catalogued:
-        return tuple(catalogued)
+        return catalogued
     never = {*ABOUT, *COUNTS, *HOURS, *KINDS, *RANGES, STATE, *targets, group}
     found = tuple(
         name for name, texts in file.columns.items()
-        if name not in never and numeric(texts) and not all(map(is_empty, texts))
+        if name in filled and name not in never and numeric(texts)
     )  # fmt: skip
     if not found:
         message = f"{file.path} has no column of numbers to learn from; name some with --features A,B"
@@ -208,7 +207,7 @@ def _warnings(table: TrainingTable, question: Question) -> list[str]:
             f"only {units} independent samples ({'flasks' if table.unit is not None else 'groups'}): intervals are as "
             "wide as the widest miss, and scores may change with every new one"
         )
-    if "stimulation" not in table.conditions:
+    if not any(table.conditions.get("stimulation", ())):
         found.append("stimulation is not recorded: the model cannot refuse flasks that were stimulated otherwise")
     return found
 

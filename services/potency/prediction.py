@@ -18,7 +18,7 @@ from monitor.potency.conditions import Value
 from monitor.potency.explain import explain
 from monitor.potency.model import PotencyModel, Refusal, load_model
 from services.potency.circumstances import conditions_of, from_samples
-from services.potency.table_file import TableFile, is_empty, read_table
+from services.potency.table_file import TableFile, read_table
 from services.results import inert
 
 Matrix = NDArray[np.float64]
@@ -84,7 +84,7 @@ def predict_table(model: PotencyModel, file: TableFile, samples: Path | None, *,
     columns = dict(file.columns) | from_samples(samples, file)
     conditions = _conditions(model, file, columns)
     refusals = [
-        _by_row(model, file, number) or refusal for number, refusal in enumerate(model.refusals(rows, conditions))
+        first or second for first, second in zip(_by_row(model, file), model.refusals(rows, conditions), strict=True)
     ]
     assessed = np.array([refusal is None for refusal in refusals], bool)
     states = [EstimateState.OK.value if yes else EstimateState.NOT_ASSESSABLE.value for yes in assessed]
@@ -127,22 +127,47 @@ def _conditions(model: PotencyModel, file: TableFile, columns: Mapping[str, Sequ
     return [{name: values[number] for name, values in by_name.items()} for number in range(len(file))]
 
 
-def _by_row(model: PotencyModel, file: TableFile, number: int) -> Refusal | None:
-    """Return why the table itself says that a row cannot be assessed: its state, its cells, its fields."""
-    columns = file.columns
-    if STATE in columns and columns[STATE][number].casefold() not in ("ok", ""):
-        reason = columns[REASON][number] if REASON in columns else ""
-        return Refusal(reason or "quality", f"the table says of the row: {columns[STATE][number]} {reason}".rstrip())
-    for names, least, what in ((CELLS, model.spec.min_cells, "cells"), (FIELDS, model.spec.min_fields, "fields")):
-        name = next((name for name in names if name in columns), None)
-        if least <= 0:
-            continue
-        if name is None or is_empty(columns[name][number]):
-            return Refusal(f"{what}_unknown", f"the model asks for {least} {what}; the table has no column {names[0]}")
-        count = TableFile(file.path, {name: [columns[name][number]]}, [file.lines[number]]).numbers(name, empty=False)
-        if count[0] < least:
-            return Refusal(f"too_few_{what}", f"{count[0]:g} {what}; the model asks for {least}")
+def _by_row(model: PotencyModel, file: TableFile) -> list[Refusal | None]:
+    """Return why the table itself says that a row cannot be assessed: its state, its cells, its flask's fields."""
+    cells = _counts(file, CELLS)
+    fields = _counts(file, FIELDS) or _positions(file)
+    found: list[Refusal | None] = []
+    for number in range(len(file)):
+        state = file.columns[STATE][number] if STATE in file.columns else ""
+        if state.casefold() not in ("ok", ""):
+            reason = file.columns[REASON][number] if REASON in file.columns else state
+            found.append(Refusal(reason or state, f"the table says of this row: {state}"))
+        else:
+            found.append(
+                _too_few("cells", cells, number, model.spec.min_cells)
+                or _too_few("fields", fields, number, model.spec.min_fields)
+            )
+    return found
+
+
+def _too_few(what: str, counts: Sequence[float], number: int, least: int) -> Refusal | None:
+    if least <= 0:
+        return None
+    if not counts or not math.isfinite(counts[number]):
+        return Refusal(f"{what}_unknown", f"the model asks for {least} {what}, and the table does not count them")
+    if counts[number] < least:
+        return Refusal(f"too_few_{what}", f"{counts[number]:g} {what}; the model asks for {least}")
     return None
+
+
+def _counts(file: TableFile, names: Sequence[str]) -> list[float]:
+    name = next((name for name in names if name in file.columns), None)
+    return [] if name is None else [float(count) for count in file.numbers(name, empty=True)]
+
+
+def _positions(file: TableFile) -> list[float]:
+    """Return how many fields of view the flask of each row has in the table."""
+    if not {"flask", "position"} <= set(file.columns):
+        return []
+    seen: dict[str, set[str]] = {}
+    for flask, position in zip(file.columns["flask"], file.columns["position"], strict=True):
+        seen.setdefault(flask, set()).add(position)
+    return [float(len(seen[flask])) for flask in file.columns["flask"]]
 
 
 def _main(model: PotencyModel) -> Biomarker | None:

@@ -50,6 +50,7 @@ def test_a_condition_that_nobody_gives_is_unknown() -> None:
 
 
 def test_a_condition_that_was_never_recorded_is_not_asked_for() -> None:
+    assert Conditions.of({"stimulation": ["", ""], "passage": [None, None]}) == Conditions()
     assert Conditions().refusal({"stimulation": "TNF", "passage": 30.0}) is None
 
 

@@ -1,6 +1,8 @@
 """`cellvigil predict`: a row for a row, and silence with its reason where the model knows nothing."""
 
 import csv
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ from cases.command_line import command_line
 from cases.simulated_flasks import FEATURES, Flasks, simulated_flasks, write_assays, write_features
 
 from monitor.errors import ModelRefused
+from monitor.potency.bundle import write_manifest
 from monitor.potency.model import load_live_model
 
 FLASKS = simulated_flasks(donors=6, flasks=4, frames=2)
@@ -77,6 +80,7 @@ def test_estimates_follow_what_the_laboratory_found(tmp_path: Path, model: Path)
         ({"stimulation": "IFN-gamma", "passage": "9"}, "passage_not_trained"),
         ({"stimulation": "IFN-gamma", "passage": ""}, "passage_unknown"),
         ({"stimulation": "IFN-gamma"}, "passage_unknown"),
+        ({"stimulation": "IFN-gamma", "passage": "4", "state": "out_of_focus"}, "out_of_focus"),
         ({"stimulation": "IFN-gamma", "passage": "4", "state": "not_assessable", "reason": "saturated"}, "saturated"),
     ],
 )
@@ -84,6 +88,25 @@ def test_untrained_circumstances_are_refused(tmp_path: Path, model: Path, column
     rows, said = predict(tmp_path, model, write_features(tmp_path / "new.csv", NEW, **columns))
     assert_silent(rows, reason)
     assert f"{len(rows)} rows, {reason}" in said.replace("\n", " ")
+
+
+def test_too_few_cells_and_fields_are_refused_where_the_model_asks_for_them(tmp_path: Path, model: Path) -> None:
+    asking = shutil.copytree(model, tmp_path / "asking")
+    spec = json.loads((asking / "model.json").read_text(encoding="utf-8")) | {"min_cells": 30, "min_fields": 2}
+    (asking / "model.json").write_text(json.dumps(spec), encoding="utf-8")
+    write_manifest(asking)
+    known = {"stimulation": "IFN-gamma", "passage": "4"}
+    for given, reason in [
+        ({"n_cells": "29", "position": "p1"}, "too_few_cells"),
+        ({"n_cells": "30", "position": "p1"}, "too_few_fields"),
+        ({"n_cells": "30", "n_fields": "1"}, "too_few_fields"),
+        ({"n_cells": "30"}, "fields_unknown"),
+        ({"n_fields": "3"}, "cells_unknown"),
+    ]:
+        rows, _ = predict(tmp_path, asking, write_features(tmp_path / "new.csv", NEW, **known, **given))
+        assert_silent(rows, reason)
+    enough = write_features(tmp_path / "new.csv", NEW, **known, n_cells="30", n_fields="2")
+    assert any(row["state"] == "ok" for row in predict(tmp_path, asking, enough)[0])
 
 
 def test_a_sample_list_says_what_the_table_does_not(tmp_path: Path, model: Path) -> None:
