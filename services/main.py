@@ -260,8 +260,10 @@ def features(
     layout: Annotated[
         str | None, typer.Option(help="Preset or pattern that every name has to fit. [the default, where it fits]")
     ] = None,
-    interval: Annotated[float | None, typer.Option(help="Seconds between frames, where names only count.")] = None,
-    gate: Annotated[float, typer.Option(help="How far a cell may move between two frames, um.")] = 30.0,
+    interval: Annotated[
+        float | None, typer.Option(min=0.001, help="Seconds between frames, where names only count.")
+    ] = None,
+    gate: Annotated[float, typer.Option(min=0.001, help="How far a cell may move between two frames, um.")] = 30.0,
     parquet: Annotated[bool, typer.Option("--parquet", help="Write Parquet instead of CSV.")] = False,
     weights: Weights = None,
     engine: Engine = EngineName.EAGER,

@@ -55,7 +55,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                     raise _error(path, reader.line_num, "flask", "has more cells than the first row; remove them")
                 yield reader.line_num, {name: text.strip() for name, text in row.items() if text and text.strip()}
     except OSError as error:
-        message = f"{path} cannot be read ({error.strerror}); correct the setting watch.samples"
+        message = f"{path} cannot be read ({error.strerror}); correct --samples or the setting watch.samples"
         raise SettingsError(message, reason="samples") from error
     except (UnicodeDecodeError, csv.Error) as error:
         message = f"{path} is no CSV file in UTF-8 ({error}); save it from the spreadsheet as CSV UTF-8"
