@@ -1,8 +1,10 @@
 """How a flask's rolling state is kept and when its alarms are raised."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from monitor.drift.budget import FalseAlarmBudget, limit_for
 
 Positive = Annotated[float, Field(gt=0.0)]
 
@@ -11,14 +13,12 @@ class CultureSettings(BaseModel):
     """Rolling window, baseline and limits; all detector quantities are in baseline standard deviations.
 
     window_frames: assessable frames (all positions of the flask together) in the rolling estimate;
-    baseline_frames: first assessable frames that set a flask's own reference;
-    baseline_sd: deviation of frame potencies, in points, that a baseline's own is drawn towards and never taken as
-    less. It is the long-run deviation, which is what a sum feels: neighbouring frames show the same cells and err
-    together, so that eight frames in a row average to an error of 15 / sqrt(8) points rather than 8 / sqrt(8)
-    (measured on eight healthy simulated flasks of 96 frames with the demonstration model);
-    cusum_reference_k, cusum_limit_h: lower CUSUM (Page 1954); 1 and 4.053 find a fall of two deviations (30 points) in
-    5 frames and give one false alarm per 16,133 independent frames in control, which is one a week over 24 flasks at
-    one frame per 15 minutes;
+    baseline_frames: first assessable frames of a flask that are only learnt from;
+    baseline_most: frames after which its usual potency stays as it is, lest it follow a slow fall;
+    baseline_sd: deviation of frame potencies, in points, that a flask's own is drawn towards while it has few frames
+    (7 was measured on eight healthy simulated flasks with the demonstration model);
+    false_alarms: how many false potency alarms are bearable; the CUSUM's limit is derived from it;
+    cusum_reference_k: half the fall to find, in deviations (lower CUSUM, Page 1954): 0.5 is best against one;
     focus_drop: share of its baseline that focus must lose before it counts as lost, beside four deviations;
     min_cells: a frame with fewer cells is not assessable;
     raise_after_frames: frames in a row before an optics or segmentation alarm is raised;
@@ -30,10 +30,19 @@ class CultureSettings(BaseModel):
 
     window_frames: Annotated[int, Field(ge=1)] = 12
     baseline_frames: Annotated[int, Field(ge=4)] = 30
-    baseline_sd: Positive = 15.0
-    cusum_reference_k: Positive = 1.0
-    cusum_limit_h: Positive = 4.053
+    baseline_most: Annotated[int, Field(ge=30)] = 1000
+    baseline_sd: Positive = 10.0
+    false_alarms: FalseAlarmBudget = FalseAlarmBudget()
+    cusum_reference_k: Annotated[float, Field(ge=0.05, le=2.0)] = 0.5
     focus_drop: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.25
     min_cells: Annotated[int, Field(ge=1)] = 8
     raise_after_frames: Annotated[int, Field(ge=1)] = 2
     clear_after_frames: Annotated[int, Field(ge=1)] = 4
+
+    @model_validator(mode="after")
+    def _can_be_kept(self) -> Self:
+        if self.baseline_most < self.baseline_frames:
+            message = f"baseline_most {self.baseline_most} is below baseline_frames {self.baseline_frames}"
+            raise ValueError(message)
+        limit_for(self.false_alarms.frames_between, self.cusum_reference_k)  # refuses what no limit can keep
+        return self

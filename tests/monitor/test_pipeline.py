@@ -23,11 +23,12 @@ from monitor.pipeline import Masks, Pipeline, PipelineResult, estimates_from, me
 from monitor.potency.biomarker import Biomarker, BiomarkerSpec
 from monitor.potency.bundle import Bundle, ModelSpec
 from monitor.potency.calibration import Calibration, Interval
+from monitor.potency.conditions import Conditions
 from monitor.potency.contract import FeatureContract
 from monitor.potency.familiarity import Familiarity
 from monitor.potency.model import PotencyModel
 
-CULTURE = CultureSettings(baseline_frames=4, min_cells=4, baseline_sd=10.0, cusum_reference_k=0.5, cusum_limit_h=7.838)
+CULTURE = CultureSettings(baseline_frames=4, min_cells=4, baseline_sd=10.0, cusum_reference_k=0.5)
 CELLS = 12
 PARTS = ("median", "iqr", "p10", "p90")
 HEALTHY_RADIUS, SPREAD_RADIUS = 12.0, 13.5
@@ -218,6 +219,26 @@ def test_a_frame_is_measured_by_the_families_that_its_model_needs_and_no_others(
     base = measure(shown, found.cells, found.nuclei).population
     assert set(row.features) - set(base) == {f"halo_{name}_{part}" for name in ("ratio", "contrast") for part in PARTS}
     assert row.estimate.reason != "missing_features"
+
+
+@pytest.mark.parametrize(
+    ("stimulation", "reason"),
+    [("IFN-γ", None), (None, "stimulation_not_trained"), ("TNF-alpha", "stimulation_not_trained")],
+)
+def test_a_model_of_primed_cells_refuses_flasks_that_the_sample_list_does_not_call_primed(
+    stimulation: str | None, reason: str | None
+) -> None:
+    fact = frame(0)
+    fact = fact.model_copy(update={"sample": fact.sample.model_copy(update={"stimulation": stimulation})})
+    primed = model()
+    spec = primed.spec.model_copy(
+        update={"conditions": Conditions.of({"stimulation": ["IFN-gamma"], "hours": [20.0, 30.0]})}
+    )
+    bundle = Bundle(spec, primed.calibration, primed.contract, {}, {})
+    made = PotencyModel(primed.biomarkers, bundle, "primed")
+    (estimate,) = Pipeline(plain_segmenter(), made, CULTURE).run([fact], read).estimates.values()
+    assert estimate.estimate.reason == reason
+    assert (estimate.estimate.potency is None) == (reason is not None)
 
 
 def test_only_what_is_new_or_changed_is_published_again_with_a_higher_revision() -> None:

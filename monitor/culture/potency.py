@@ -1,0 +1,80 @@
+"""Whether a flask's potency falls, against the flask's own course and with a promised false-alarm rate."""
+
+from collections import deque
+from datetime import datetime
+
+from monitor.culture.baseline import PROVISIONAL_BELOW
+from monitor.culture.rows import FrameRow
+from monitor.culture.settings import CultureSettings
+from monitor.drift.base import Detection
+from monitor.drift.budget import limit_for
+from monitor.drift.cusum import LowerCusum
+from monitor.drift.self_starting import SelfStarting
+
+TAMED = 4.0
+"""Deviations beyond which a frame counts as one at them: one wild frame never raises an alarm."""
+GAP = 3.0
+"""A pause longer than so many of the usual ones ends a frame's memory of the one before."""
+PAUSES = 64
+
+
+class PotencyWatch:
+    """Learns a flask's usual potency, its spread and its memory while it watches; see `SelfStarting` and `LowerCusum`.
+
+    The sum's limit is derived from the false-alarm budget of the settings.
+    """
+
+    def __init__(self, settings: CultureSettings) -> None:
+        self._usual = SelfStarting(
+            learn=settings.baseline_frames, most=settings.baseline_most, prior_sd=settings.baseline_sd
+        )
+        k = settings.cusum_reference_k
+        self._cusum = LowerCusum(k, limit_for(settings.false_alarms.frames_between, k))
+        self._last: datetime | None = None
+        self._pauses: deque[float] = deque(maxlen=PAUSES)
+        self.falling_since: datetime | None = None
+
+    @property
+    def detector(self) -> str:
+        """Name of the detector as it stands in events."""
+        return self._cusum.name
+
+    @property
+    def statistic(self) -> float:
+        """The sum, in deviations of a frame."""
+        return self._cusum.statistic
+
+    @property
+    def provisional(self) -> bool:
+        """Whether the flask's usual potency rests on few frames."""
+        return self._usual.count < PROVISIONAL_BELOW
+
+    @property
+    def centre(self) -> float:
+        """The flask's usual potency."""
+        return self._usual.centre
+
+    @property
+    def sd(self) -> float:
+        """How far frames lie from it."""
+        return self._usual.sd
+
+    def judge(self, row: FrameRow) -> Detection | None:
+        """Take the next assessable frame; return a detection while the sum is beyond its limit."""
+        assert row.estimate.potency is not None
+        value = self._usual.standardised(row.estimate.potency, follows=self._follows(row.at))
+        if value is None:
+            return None
+        found = self._cusum.update(max(-TAMED, min(TAMED, value)))
+        if self._cusum.since == 1:
+            self.falling_since = row.at
+        return found
+
+    def _follows(self, at: datetime) -> bool:
+        pause = 0.0 if self._last is None else (at - self._last).total_seconds()
+        self._last = at
+        usual = max(self._pauses, default=0.0)
+        if usual > 0.0 and pause > GAP * usual:
+            return False
+        self._pauses.append(pause)
+        return True
