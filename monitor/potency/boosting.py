@@ -65,8 +65,8 @@ class Grower:
             axis=1,
         )
 
-    def choose(self, rows: Matrix, target: Matrix, fold: NDArray[np.int64], tick: Tick) -> Choice:
-        """Return the choice that loses least on held-out folds (N,).
+    def choose(self, rows: Matrix, target: Matrix, fold: NDArray[np.int64], tick: Tick) -> tuple[Choice, Matrix]:
+        """Return the choice that loses least on held-out folds (N,), and its held-out answers (N,), raw.
 
         Rounds cost nothing to compare: the first trees of a long row are a short one.
         """
@@ -82,7 +82,8 @@ class Grower:
                 for rounds in ROUNDS:
                     answer = booster.predict(rows[test], num_iteration=rounds, raw_score=True, num_threads=self.threads)
                     found[Choice(leaves, rounds)][test] = answer
-        return min(found, key=lambda choice: float(self.losses(target, found[choice]).mean()))
+        best = min(found, key=lambda choice: float(self.losses(target, found[choice]).mean()))
+        return best, found[best]
 
     def losses(self, target: Matrix, answer: Matrix) -> Matrix:
         """Return (N,) squared errors of a regressor's middle, or negative log likelihoods of a classifier's margin."""

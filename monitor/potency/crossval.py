@@ -1,7 +1,8 @@
 """Nested cross-validation of one biomarker: every fold is predicted by models that saw neither it nor its scores.
 
-Inside each fold's training rows, inner folds choose the trees. Intervals and probabilities of a fold are calibrated on
-the held-out answers of the other folds (cross-conformal, Vovk 2015), those of the published model on all of them.
+Inside each fold's training rows, inner folds choose the trees and calibrate probabilities. Intervals of a fold are
+calibrated on the held-out answers of the other folds (cross-conformal, Vovk 2015), because trees of the inner folds saw
+so much less that their intervals come out too wide. The published model is calibrated on all held-out answers.
 """
 
 from dataclasses import dataclass
@@ -68,6 +69,7 @@ def hold_out(samples: Samples, grower: Grower, coverage: float, tick: Tick, *, a
     count = len(samples.target)
     width = 3 if grower.kind == "regressor" else 1
     raw, answer = np.empty((count, width)), np.empty((count, width))
+    meanings: dict[int, Interval | Platt] = {}
     inside, dummy, linear = np.zeros(count, bool), np.empty(count), np.empty(count)
     for number in np.unique(samples.fold):
         test = samples.fold == number
@@ -76,13 +78,17 @@ def hold_out(samples: Samples, grower: Grower, coverage: float, tick: Tick, *, a
         rows, new = (
             _adjusted(samples, train.rows, part) if adjusted else part for part in (train.rows, samples.rows[test])
         )
-        choice = grower.choose(rows, train.target, train.fold, tick)
+        choice, inner = grower.choose(rows, train.target, train.fold, tick)
         raw[test] = grower.answers(grower.heads(rows, train.target, choice, tick), new)
         dummy[test] = train.target.mean()
         linear[test] = (ridge if grower.kind == "regressor" else logistic_regression)(rows, train.target, new)
+        if grower.kind == "classifier":
+            meanings[number] = fit_meaning(grower, inner[:, None], train.target, train.unit, coverage)
     for number in np.unique(samples.fold):
         test = samples.fold == number
-        meaning = fit_meaning(grower, raw[~test], samples.target[~test], samples.unit[~test], coverage)
+        meaning = meanings.get(number) or fit_meaning(
+            grower, raw[~test], samples.target[~test], samples.unit[~test], coverage
+        )
         answer[test] = meaning.applied(raw[test])
         inside[test] = holds(meaning, answer[test], samples.target[test])
     return HeldOut(raw, answer, inside, dummy, linear)
@@ -96,7 +102,7 @@ def fit_final(
     rows = whole.rows
     if adjustment is not None and samples.density is not None:
         rows = adjustment.applied(rows[:, samples.density[1]], rows)
-    choice = grower.choose(rows, whole.target, whole.fold, tick)
+    choice, _ = grower.choose(rows, whole.target, whole.fold, tick)
     return choice, grower.heads(rows, whole.target, choice, tick)
 
 

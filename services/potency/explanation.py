@@ -71,9 +71,9 @@ def _chosen(estimates: list[PotencyEstimated], frame_id: str | None, flask: str 
     if frame_id is not None:
         found = [estimate for estimate in estimates if estimate.frame_id.startswith(frame_id)]
     else:
-        found = [estimate for estimate in estimates if estimate.estimate.potency is not None]
+        found = [estimate for estimate in estimates if estimate.estimate.potency is not None] or estimates
     if not found:
-        whose = f"frame {frame_id!r}" if frame_id else f"an assessed frame{f' of flask {flask!r}' if flask else ''}"
+        whose = f"frame {frame_id!r}" if frame_id else f"measured frame{f' of flask {flask!r}' if flask else ''}"
         message = f"there is no {whose}; `cellvigil results` lists frames with their ids"
         raise SettingsError(message, reason="frame")
     return max(found, key=lambda estimate: estimate.acquired_at)
