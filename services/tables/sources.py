@@ -11,7 +11,7 @@ from monitor.frames.identity import FrameKey
 from monitor.frames.layout import DEFAULT, Layout, ParsedPath
 from monitor.frames.reader import ReadLimits, probe
 from monitor.training.sources import CELL_ENDINGS, IMAGE_ENDINGS
-from services.ingest.scanner import is_folder, scan
+from services.ingest.scanner import scan
 
 NO_FRAMES = ("_nuclei", "_overlay", "_stain.ome", *CELL_ENDINGS)
 """Endings of what `cellvigil segment` writes and of label images; beside their image such files are no frames."""
@@ -59,7 +59,7 @@ def find_sources(given: Sequence[Path], layout: str | None, interval_s: float | 
 def _images(given: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
     seen: set[Path] = set()
     for place in given:
-        if is_folder(place):
+        if place.is_dir():
             inside = [Path(entry.path) for entry in scan(place, place, place / ".none")]
             names = {(path.parent, path.stem) for path in inside}
             images = [(path, place) for path in inside if not _belongs_to_image(path, names)]

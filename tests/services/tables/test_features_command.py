@@ -267,6 +267,14 @@ def test_a_frame_that_should_not_be_relied_on_says_so_and_does_not_grow(tmp_path
     assert float(flask["doubling_time"]) == pytest.approx(10.0)
 
 
+def test_a_folder_may_be_named_by_a_link(tmp_path: Path) -> None:
+    growing(tmp_path, "A1", [4], 1.0)
+    (tmp_path / "link").symlink_to(tmp_path / "frames")
+    assert run(tmp_path / "link", "--labels", tmp_path / "labels", "--out", tmp_path / "t").exit_code == 0
+    (frame,) = rows_of(tmp_path / "t" / "frames.csv")
+    assert (frame["flask"], frame["n_cells"]) == ("A1", "4")
+
+
 def test_a_folder_without_images_is_told(tmp_path: Path) -> None:
     (tmp_path / "frames").mkdir()
     result = run(tmp_path / "frames", "--labels", tmp_path, "--out", tmp_path / "t")
