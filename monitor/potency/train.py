@@ -29,6 +29,8 @@ Progress = Callable[[str, int, int], None]
 """Told the biomarker, how many heads of it are grown, and of how many."""
 GOLDEN_ROWS = 16
 LEAST_ROWS = 20
+VALUES_FOR_THREADS = 200_000
+"""On smaller tables threads wait for each other longer than they work, and very long on a busy machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,8 @@ def _train(
     progress: Progress | None,
 ) -> Trained:
     samples = _samples(name, target, table, plan)
-    grower = Grower(target.kind, plan.threads, plan.seed)
+    threads = plan.threads if samples.rows.size >= VALUES_FOR_THREADS else 1
+    grower = Grower(target.kind, threads, plan.seed)
     once = steps(target.kind, len(np.unique(samples.fold)), INNER)
     runs = 1 if samples.density is None else 2
     done = 0
