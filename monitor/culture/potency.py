@@ -4,7 +4,6 @@ from collections import deque
 from datetime import datetime
 
 from monitor.culture.baseline import PROVISIONAL_BELOW
-from monitor.culture.rows import FrameRow
 from monitor.culture.settings import CultureSettings
 from monitor.drift.base import Detection
 from monitor.drift.budget import limit_for
@@ -59,16 +58,20 @@ class PotencyWatch:
         """How far frames lie from it."""
         return self._usual.sd
 
-    def judge(self, row: FrameRow) -> Detection | None:
-        """Take the next assessable frame; return a detection while the sum is beyond its limit."""
-        assert row.estimate.potency is not None
-        value = self._usual.standardised(row.estimate.potency, follows=self._follows(row.at))
+    def judge(self, potency: float, at: datetime) -> Detection | None:
+        """Take the potency of the next assessable frame; return a detection while the sum is beyond its limit."""
+        value = self._usual.standardised(potency, follows=self._follows(at))
         if value is None:
             return None
         found = self._cusum.update(max(-TAMED, min(TAMED, value)))
         if self._cusum.since == 1:
-            self.falling_since = row.at
+            self.falling_since = at
         return found
+
+    def reset(self) -> None:
+        """Let the sum begin anew, as after an alarm was dealt with; what is usual stays learnt."""
+        self._cusum.reset()
+        self.falling_since = None
 
     def _follows(self, at: datetime) -> bool:
         pause = 0.0 if self._last is None else (at - self._last).total_seconds()

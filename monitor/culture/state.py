@@ -93,7 +93,8 @@ class FlaskState:
         return []
 
     def _potency_step(self, row: FrameRow) -> tuple[list[DriftDetected], list[AlarmChanged]]:
-        found, since = self._potency.judge(row), self._potency.falling_since
+        assert row.estimate.potency is not None
+        found, since = self._potency.judge(row.estimate.potency, row.at), self._potency.falling_since
         if found is None or since is None or self._alarms[Channel.POTENCY].active:
             return [], []
         cause = (

@@ -93,11 +93,14 @@ def test_frames_before_a_long_pause_say_nothing_of_the_next_one() -> None:
     one, other = PotencyWatch(SETTINGS), PotencyWatch(SETTINGS)
     for number in range(20):
         for watch in (one, other):
-            watch.judge(frame_row(number, 100.0 + 4.0 * (number // 5 % 2)))
+            watch.judge(100.0 + 4.0 * (number // 5 % 2), NOON + number * INTERVAL)
     for watch in (one, other):
-        watch.judge(frame_row(20, 90.0))
-    assert one.judge(frame_row(21, 90.0)) is None and other.judge(frame_row(200, 90.0)) is None
+        watch.judge(90.0, NOON + 20 * INTERVAL)
+    assert one.judge(90.0, NOON + 21 * INTERVAL) is None
+    assert other.judge(90.0, NOON + 200 * INTERVAL) is None
     assert other.statistic > one.statistic > 0.0
+    other.reset()
+    assert (other.statistic, other.falling_since) == (0.0, None)
 
 
 def test_a_single_low_frame_is_no_alarm() -> None:

@@ -1,0 +1,282 @@
+"""False alarms and delays of the potency alarm on simulated fleets, beside detectors of a streaming library.
+
+    python benchmarks/bench_alarms.py --json benchmarks/results/0.1.0/alarms.json --plot alarms.png
+
+A fleet is 24 flasks, each watched for 30 days at one frame in 15 minutes. Frame potencies are simulated: a level of the
+flask's own, a deviation of 8 points, and neighbouring frames that err together by a first-order autoregression. No
+detector knows level, deviation or memory beforehand. After an alarm a detector starts anew, as after an operator has
+dealt with it. Nothing here is about real cells: it is about whether the alarm keeps the budget that it was given.
+
+River's detectors (`pip install "cellvigil[bench]"`) see the same values from the same frame on; PageHinkley both as it
+comes and with its threshold set on fleets of their own to the same budget.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from rounds import parser, write
+from scipy.stats import chi2
+
+from monitor.culture.potency import PotencyWatch
+from monitor.culture.settings import CultureSettings
+from monitor.drift.cusum import LowerCusum
+
+FLASKS, DAYS, PER_DAY = 24, 30, 96
+FRAMES = DAYS * PER_DAY
+LEARN = CultureSettings().baseline_frames
+WEEK = 7 * PER_DAY * FLASKS
+START, STEP = datetime(2026, 3, 10, tzinfo=UTC), timedelta(minutes=15)
+LEVEL, SD = 85.0, 8.0
+CHANGE_AT = 10 * PER_DAY
+RAMPS = (0.01, 0.02, 0.05, 0.1)
+RAMP_TABLE = {0.01: 56.9, 0.02: 36.4, 0.05: 20.5, 0.1: 13.3}
+"""Frames until a lower CUSUM of k 0.5 and h 5 with known parameters finds a ramp of so many deviations a frame."""
+
+
+class Watcher(Protocol):
+    """What takes one frame's potency after the other and says when it falls."""
+
+    def falls(self, potency: float) -> bool:
+        """Take the next frame."""
+
+
+class Ours:
+    """The potency alarm as it is shipped."""
+
+    def __init__(self) -> None:
+        self._watch, self._at = PotencyWatch(CultureSettings()), START
+
+    def falls(self, potency: float) -> bool:
+        """See `Watcher`."""
+        self._at += STEP
+        if self._watch.judge(potency, self._at) is None:
+            return False
+        self._watch.reset()
+        return True
+
+
+class River:
+    """A detector of river; those that cannot be started anew begin again after each alarm."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make, self._detector, self._seen = make, make(), 0
+
+    def falls(self, potency: float) -> bool:
+        """See `Watcher`."""
+        self._seen += 1
+        self._detector.update(potency)
+        if not self._detector.drift_detected or self._seen <= LEARN:
+            return False
+        self._detector = self._make()
+        return True
+
+
+def series(random: np.random.Generator, memory: float, frames: int = FRAMES) -> np.ndarray:
+    """Return simulated potencies of a healthy flask."""
+    steps = random.normal(size=frames) * math.sqrt(1.0 - memory**2)
+    values = np.empty(frames)
+    values[0] = random.normal()
+    for index in range(1, frames):
+        values[index] = memory * values[index - 1] + steps[index]
+    return LEVEL + random.normal(0.0, 6.0) + SD * values
+
+
+def alarms(watcher: Watcher, potencies: np.ndarray) -> Iterator[int]:
+    """Yield the frames at which a watcher says that potency falls."""
+    for index, potency in enumerate(potencies.tolist()):
+        if watcher.falls(potency):
+            yield index
+
+
+@dataclass(frozen=True)
+class Rate:
+    """False alarms in a week over 24 flasks, with a 95 % interval (Poisson); how many were seen, in how many weeks."""
+
+    value: float
+    low: float
+    high: float
+    seen: int
+    weeks: float
+
+
+def false_alarms(make: Callable[[], Watcher], memory: float, fleets: int, seed: int) -> Rate:
+    """Watch healthy fleets."""
+    random = np.random.default_rng(seed)
+    seen = sum(1 for _ in range(fleets * FLASKS) for _ in alarms(make(), series(random, memory)))
+    weeks = fleets * FLASKS * (FRAMES - LEARN) / WEEK
+    low, high = chi2.ppf(0.025, 2 * seen) / 2.0 if seen else 0.0, chi2.ppf(0.975, 2 * seen + 2) / 2.0
+    return Rate(seen / weeks, low / weeks, high / weeks, seen, weeks)
+
+
+def delays(
+    make: Callable[[], Watcher], fall: Callable[[np.ndarray], np.ndarray], flasks: int, seed: int, *, within: int
+) -> tuple[float, float, float]:
+    """Return mean delay in frames, its standard error, and the share that was not found `within` so many frames.
+
+    `fall` gives, in deviations, how far potency lies below at 1, 2, ... frames after the change. A flask that had a
+    false alarm before the change is left out.
+    """
+    random, found, missed = np.random.default_rng(seed), [], 0
+    for _ in range(flasks):
+        values = series(random, 0.0, CHANGE_AT + within)
+        values[CHANGE_AT:] -= SD * fall(np.arange(1, within + 1))
+        first = next(alarms(make(), values), None)
+        if first is None:
+            missed += 1
+        elif first >= CHANGE_AT:
+            found.append(first - CHANGE_AT + 1)
+    error = float(np.std(found) / math.sqrt(len(found))) if found else math.nan
+    return float(np.mean(found)) if found else math.nan, error, missed / flasks
+
+
+def known_ramp(ramp: float, runs: int, seed: int) -> float:
+    """Return the mean delay of the shipped CUSUM against a ramp, with known parameters: the table's own conditions."""
+    random, found = np.random.default_rng(seed), []
+    for _ in range(runs):
+        detector, index = LowerCusum(0.5, 5.0), 0
+        while True:
+            index += 1
+            if detector.update(float(random.normal(-ramp * index, 1.0))) is not None:
+                break
+        found.append(index)
+    return float(np.mean(found))
+
+
+def threshold_for(make: Callable[[float], Callable[[], Watcher]], wanted: float, fleets: int) -> float:
+    """Return the threshold at which a watcher has so many false alarms a week, by bisection on fleets of its own."""
+    low, high = 10.0, 100_000.0
+    for _ in range(12):
+        middle = math.sqrt(low * high)
+        if false_alarms(make(middle), 0.0, fleets, 77).value > wanted:
+            low = middle
+        else:
+            high = middle
+    return math.sqrt(low * high)
+
+
+def peers(fleets: int, wanted: float) -> tuple[dict[str, Callable[[], Watcher]], str]:
+    """Return river's detectors and its version; none where it is not installed."""
+    try:
+        import river
+        from river import drift
+    except ImportError:
+        return {}, "not installed"
+
+    def page_hinkley(threshold: float) -> Callable[[], Watcher]:
+        return lambda: River(
+            lambda: drift.PageHinkley(min_instances=LEARN, delta=0.5 * SD, threshold=threshold, alpha=1.0, mode="down")
+        )
+
+    tuned = threshold_for(page_hinkley, wanted, max(1, fleets // 8))
+    return {
+        "river_adwin": lambda: River(lambda: drift.ADWIN()),
+        "river_page_hinkley": lambda: River(lambda: drift.PageHinkley(mode="down")),
+        f"river_page_hinkley_tuned_{tuned:.0f}": page_hinkley(tuned),
+    }, river.__version__
+
+
+def measure(name: str, value: float, low: float, high: float, **more: float | str) -> dict[str, Any]:
+    """Return one measure and print it; what could not be measured is null."""
+    print(f"{name:58} {value:9.3f}  ({low:.3f} to {high:.3f})", flush=True)
+    numbers = {"value": value, "low": low, "high": high}
+    return {"name": name} | {key: None if math.isnan(n) else round(n, 4) for key, n in numbers.items()} | more
+
+
+def of_watcher(name: str, make: Callable[[], Watcher], fleets: int, flasks: int) -> list[dict[str, Any]]:
+    """Return false alarms and delays of one watcher."""
+    suffix = "" if name == "ours" else f"_{name}"
+    rates = {memory: false_alarms(make, memory, fleets, 11) for memory in (0.0, 0.3, 0.5)}
+    still = rates[0.0]
+    found = [
+        measure(
+            f"false_alarms_per_week_24_flasks{suffix}", still.value, still.low, still.high, seen=still.seen,
+            weeks=round(still.weeks, 1),
+        )
+    ]  # fmt: skip
+    for memory in (0.3, 0.5):
+        rate = rates[memory]
+        label = f"false_alarm_factor_ar{round(10 * memory):02d}{suffix}"
+        found.append(measure(label, rate.value, rate.low, rate.high, of="the budget of one a week"))
+    for label, sigma in (("1_sigma", 1.0), ("2_sigma", 2.0)):
+        mean, error, missed = delays(make, lambda after, s=sigma: np.full(len(after), s), flasks, 5, within=400)
+        found.append(
+            measure(f"delay_frames_{label}{suffix}", mean, mean - 2 * error, mean + 2 * error, missed=round(missed, 4))
+        )
+    for ramp in RAMPS:
+        mean, error, missed = delays(make, lambda after, r=ramp: r * after, flasks, 6, within=800)
+        label = f"delay_frames_ramp_{ramp:g}{suffix}"
+        found.append(measure(label, mean, mean - 2 * error, mean + 2 * error, missed=round(missed, 4)))
+    return found
+
+
+def draw(measures: list[dict[str, Any]], names: list[str], file: Path) -> None:
+    """Draw false alarms against delay, a point for each watcher."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    width, height, margin = 900, 520, 80
+    image = Image.new("RGB", (width, height), "white")
+    pen, font = ImageDraw.Draw(image), ImageFont.load_default(16)
+    values = {row["name"]: row["value"] for row in measures}
+    points = []
+    for name in names:
+        suffix = "" if name == "ours" else f"_{name}"
+        rate, delay = values[f"false_alarms_per_week_24_flasks{suffix}"], values[f"delay_frames_1_sigma{suffix}"]
+        if delay is not None:
+            points.append((name, rate, delay))
+    reach = 1.15 * max(delay for _, _, delay in points)
+
+    def place(rate: float, delay: float) -> tuple[float, float]:
+        share = (math.log10(max(rate, 0.01)) + 2.0) / 5.0
+        return margin + share * (width - 2 * margin), height - margin - delay / reach * (height - 2 * margin)
+
+    pen.line([(margin, margin), (margin, height - margin), (width - margin, height - margin)], fill="black", width=2)
+    for power in range(-2, 4):
+        x, y = place(10.0**power, 0.0)
+        pen.line([(x, y), (x, y + 6)], fill="black")
+        pen.text((x - 14, y + 10), f"{10.0**power:g}", fill="black", font=font)
+    for tick in range(0, int(reach) + 1, 10):
+        x, y = place(0.01, float(tick))
+        pen.line([(x - 6, y), (x, y)], fill="black")
+        pen.text((x - 38, y - 9), str(tick), fill="black", font=font)
+    x, _ = place(1.0, 0.0)
+    pen.line([(x, margin), (x, height - margin)], fill="#bbbbbb")
+    pen.text((x + 6, margin - 4), "budget", fill="#777777", font=font)
+    for name, rate, delay in points:
+        x, y = place(rate, delay)
+        colour = "#c0392b" if name == "ours" else "#2c5f8a"
+        pen.ellipse([(x - 6, y - 6), (x + 6, y + 6)], fill=colour)
+        pen.text((x + 10, y - 9), "cellvigil" if name == "ours" else name, fill=colour, font=font)
+    pen.text(
+        (width / 2 - 170, height - 36), "false alarms a week, 24 healthy simulated flasks", fill="black", font=font
+    )
+    pen.text((margin, 30), "frames until a fall of one standard deviation is found", fill="black", font=font)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    image.save(file)
+
+
+def main() -> None:
+    made = parser(__doc__)
+    made.add_argument("--fleets", type=int, default=24, help="healthy fleets of 24 flasks, 30 days each, per memory")
+    made.add_argument("--flasks", type=int, default=400, help="flasks per kind of fall")
+    made.add_argument("--plot", type=Path, help="draw the result here, as PNG")
+    args = made.parse_args()
+    others, version = peers(args.fleets, 1.0)
+    watchers: dict[str, Callable[[], Watcher]] = {"ours": Ours} | others
+    measures = []
+    for name, make in watchers.items():
+        measures += of_watcher(name, make, args.fleets if name == "ours" else max(1, args.fleets // 6), args.flasks)
+    for ramp, table in RAMP_TABLE.items():
+        mean = known_ramp(ramp, 2000, 3)
+        measures.append(measure(f"known_ramp_{ramp:g}_over_table", mean / table, 0.9, 1.1, frames=round(mean, 2)))
+    if args.plot:
+        draw(measures, list(watchers), args.plot)
+    write(args.json, measures, peer="river", peer_version=version, settings=CultureSettings().model_dump(mode="json"))
+
+
+if __name__ == "__main__":
+    main()
