@@ -6,8 +6,8 @@ from datetime import datetime
 from monitor.culture.baseline import PROVISIONAL_BELOW
 from monitor.culture.settings import CultureSettings
 from monitor.drift.base import Detection
-from monitor.drift.budget import limit_for
 from monitor.drift.cusum import LowerCusum
+from monitor.drift.limits import limit_for
 from monitor.drift.self_starting import SelfStarting
 
 TAMED = 4.0

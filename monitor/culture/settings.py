@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from monitor.drift.budget import FalseAlarmBudget, limit_for
+from monitor.drift.budget import FalseAlarmBudget
 
 Positive = Annotated[float, Field(gt=0.0)]
 
@@ -44,5 +44,4 @@ class CultureSettings(BaseModel):
         if self.baseline_most < self.baseline_frames:
             message = f"baseline_most {self.baseline_most} is below baseline_frames {self.baseline_frames}"
             raise ValueError(message)
-        limit_for(self.false_alarms.frames_between, self.cusum_reference_k)  # refuses what no limit can keep
         return self

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 
-from monitor.drift.budget import limit_for, price_of
 from services.doctor.check import Check, ok
 from services.settings import Settings
 
 
 def check_alarms(settings: Settings) -> Iterator[Check]:
     """Yield the price of the false-alarm budget in one sentence."""
+    from monitor.drift.limits import limit_for, price_of  # loads scipy
+
     budget, reference_k = settings.culture.false_alarms, settings.culture.cusum_reference_k
     price = price_of(reference_k, limit_for(budget.frames_between, reference_k))
     allowed = (

@@ -12,9 +12,9 @@ from scipy.stats import norm
 
 from monitor.culture.settings import CultureSettings
 from monitor.drift.base import Detector, Sides
-from monitor.drift.budget import limit_for, price_of
 from monitor.drift.cusum import LowerCusum, TwoSidedCusum
 from monitor.drift.ewma import Ewma
+from monitor.drift.limits import limit_for, price_of
 from monitor.drift.run_length import (
     ewma_arl,
     lower_cusum_arl,
@@ -158,8 +158,9 @@ def test_deciles_of_the_run_length() -> None:
 
 def test_defaults_keep_the_false_alarm_interval_that_they_state() -> None:
     settings = CultureSettings()
-    chain = [lower_cusum_arl(settings.cusum_reference_k, settings.cusum_limit_h, fall) for fall in (0.0, 2.0)]
-    assert chain == pytest.approx([16133.0, 4.8], rel=0.005)
+    limit = limit_for(settings.false_alarms.frames_between, settings.cusum_reference_k)
+    chain = [lower_cusum_arl(settings.cusum_reference_k, limit, fall) for fall in (0.0, 1.0, 2.0)]
+    assert chain == pytest.approx([16128.0, 16.1, 5.9], rel=0.005)
 
 
 @pytest.mark.parametrize(

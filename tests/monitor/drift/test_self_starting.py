@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from monitor.drift.budget import limit_for
 from monitor.drift.cusum import LowerCusum
+from monitor.drift.limits import limit_for
 from monitor.drift.self_starting import SelfStarting
 
 FRAMES_BETWEEN = 500.0
