@@ -215,19 +215,20 @@ def of_watcher(name: str, make: Callable[[], Watcher], fleets: int, flasks: int)
 
 
 def draw(measures: list[dict[str, Any]], names: list[str], file: Path) -> None:
-    """Draw false alarms against delay, a point for each watcher."""
+    """Draw false alarms against delay: a dot for each watcher without memory in the series, a square with 0.5."""
     from PIL import Image, ImageDraw, ImageFont
 
-    width, height, margin = 900, 520, 80
+    width, height, margin = 900, 540, 90
     image = Image.new("RGB", (width, height), "white")
     pen, font = ImageDraw.Draw(image), ImageFont.load_default(16)
     values = {row["name"]: row["value"] for row in measures}
     points = []
     for name in names:
         suffix = "" if name == "ours" else f"_{name}"
-        rate, delay = values[f"false_alarms_per_week_24_flasks{suffix}"], values[f"delay_frames_1_sigma{suffix}"]
+        rates = values[f"false_alarms_per_week_24_flasks{suffix}"], values[f"false_alarm_factor_ar05{suffix}"]
+        delay = values[f"delay_frames_1_sigma{suffix}"]
         if delay is not None:
-            points.append((name, rate, delay))
+            points.append((name, rates, delay))
     reach = 1.15 * max(delay for _, _, delay in points)
 
     def place(rate: float, delay: float) -> tuple[float, float]:
@@ -246,15 +247,21 @@ def draw(measures: list[dict[str, Any]], names: list[str], file: Path) -> None:
     x, _ = place(1.0, 0.0)
     pen.line([(x, margin), (x, height - margin)], fill="#bbbbbb")
     pen.text((x + 6, margin - 4), "budget", fill="#777777", font=font)
-    for name, rate, delay in points:
-        x, y = place(rate, delay)
-        colour = "#c0392b" if name == "ours" else "#2c5f8a"
-        pen.ellipse([(x - 6, y - 6), (x + 6, y + 6)], fill=colour)
-        pen.text((x + 10, y - 9), "cellvigil" if name == "ours" else name, fill=colour, font=font)
-    pen.text(
-        (width / 2 - 170, height - 36), "false alarms a week, 24 healthy simulated flasks", fill="black", font=font
+    for name, rates, delay in points:
+        ours = name == "ours"
+        colour = "#c0392b" if ours else "#2c5f8a"
+        (still, y), (remembering, _) = place(rates[0], delay), place(rates[1], delay)
+        pen.line([(still, y), (remembering, y)], fill=colour, width=2)
+        pen.ellipse([(still - 6, y - 6), (still + 6, y + 6)], fill=colour)
+        pen.rectangle([(remembering - 5, y - 5), (remembering + 5, y + 5)], outline=colour, fill="white", width=2)
+        pen.text((still - 4, y - 32 if ours else y + 10), "cellvigil" if ours else name, fill=colour, font=font)
+    texts = (
+        ((width / 2 - 170, height - 40), "false alarms a week, 24 healthy simulated flasks", "black"),
+        ((margin, 20), "frames until a fall of one standard deviation is found", "black"),
+        ((margin, 44), "dot: frames err apart; square: neighbouring frames err together (0.5)", "#555555"),
     )
-    pen.text((margin, 30), "frames until a fall of one standard deviation is found", fill="black", font=font)
+    for at, text, colour in texts:
+        pen.text(at, text, fill=colour, font=font)
     file.parent.mkdir(parents=True, exist_ok=True)
     image.save(file)
 

@@ -15,8 +15,8 @@ lowers z by d sqrt((1 - f) / (1 + f)) for good: memory makes falls harder to tel
 chart.
 
 What is learnt lags behind what is judged by `WAITING` values: a fall is found before its values become the usual. By
-simulation (a lower CUSUM with a budget of 2,000 values) the false alarms stay within 0.75 to 1.2 of the budget for
-memories of 0 to 0.5; without the lag a third of the falls by two deviations after 40 values would never be found.
+simulation (`benchmarks/bench_alarms.py`) the false alarms stay below the budget for memories of 0 to 0.5; without the
+lag a third of the falls by two deviations after 40 values would never be found.
 """
 
 import math
@@ -93,10 +93,16 @@ class SelfStarting:
 
     @property
     def memory(self) -> float:
-        """Lag-one correlation, drawn towards the prior."""
+        """Lag-one correlation drawn to the prior, plus one standard error: too low a guess costs false alarms.
+
+        Estimates from few values are too low by (1 + 3 f) / n (Marriott & Pope 1954, Biometrika 41:390).
+        """
         own = self._lagged / self._before if self._before > 0.0 else 0.0
-        weighed = self._memory_weight * self._prior_memory + self._count * own
-        return min(max(weighed / (self._memory_weight + self._count), LEAST_MEMORY), MOST_MEMORY)
+        own += (1.0 + 3.0 * own) / max(self._count, 1.0)
+        weight = self._memory_weight + self._count
+        drawn = (self._memory_weight * self._prior_memory + self._count * own) / weight
+        drawn += math.sqrt(max(1.0 - drawn**2, 0.0) / weight)
+        return min(max(drawn, LEAST_MEMORY), MOST_MEMORY)
 
     @property
     def sd(self) -> float:

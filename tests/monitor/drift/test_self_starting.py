@@ -41,13 +41,14 @@ def test_the_false_alarm_budget_is_kept_with_memory_and_without(memory: float) -
                 cusum.reset()
     standard = np.array(values)
     assert (standard.mean(), standard.std()) == pytest.approx((0.0, 1.0), abs=0.03)
-    assert abs(np.corrcoef(standard[1:], standard[:-1])[0, 1]) < 0.03
-    assert FRAMES_BETWEEN * alarms / standard.size < 1.5
+    # memory is taken a little too high rather than too low
+    assert -0.1 < np.corrcoef(standard[1:], standard[:-1])[0, 1] < 0.01
+    assert FRAMES_BETWEEN * alarms / standard.size < 1.2
 
 
 def test_a_drop_of_one_deviation_is_found_as_fast_as_with_a_known_baseline() -> None:
     random, delays = np.random.default_rng(7), []
-    for _ in range(60):
+    for _ in range(120):
         standardise, cusum = chart(), LowerCusum(0.5, limit_for(16128.0, 0.5))
         good, bad = series(random, 0.0, 960), series(random, 0.0, 400, level=65.0)
         alarms = [
@@ -56,7 +57,7 @@ def test_a_drop_of_one_deviation_is_found_as_fast_as_with_a_known_baseline() -> 
             if (found := standardise.standardised(value)) is not None and cusum.update(found) is not None
         ]
         delays += [index - len(good) + 1 for index in alarms[:1] if index >= len(good)]
-    assert len(delays) >= 50  # the others had a false alarm before: 60 series are 3.6 budgets long
+    assert len(delays) >= 105  # the others had a false alarm before: 120 series are seven budgets long
     assert np.mean(delays) < 18.0  # 16.1 with the baseline known
 
 
