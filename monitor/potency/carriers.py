@@ -42,7 +42,7 @@ def find_carriers(
     Parameters
     ----------
     drivers
-        Strongest first; the first one that cells have a value of is taken.
+        Strongest first; the first one that cells have a value of is taken, one with a reference first.
     cells, whole
         As in `FrameFeatures`: (N,) values by cell feature, row i is the cell with id i + 1, and (N,) bool, False for
         cells that the border cuts, which are never shown.
@@ -51,7 +51,7 @@ def find_carriers(
     -------
     None when no driver is about single cells, as confluency is not, or no whole cell has a value.
     """
-    for driver in drivers:
+    for driver in sorted(drivers, key=lambda driver: driver.usual is None):
         feature = _cell_feature(driver.feature)
         if feature not in cells:
             continue

@@ -76,6 +76,9 @@ def test_the_cells_furthest_on_the_side_of_the_feature_are_chosen() -> None:
     chosen = find_carriers([crowded, spindle], cells, whole)
     assert chosen is not None and chosen.cell_feature == "aspect_ratio" and chosen.ids.tolist() == [3, 1]
     assert find_carriers([crowded], cells, whole) is None
+    unknown = Driver("perimeter_median", "", "um", 20.0, None, None, 9.0, "IDO", "")
+    known = find_carriers([unknown, small], cells | {"perimeter": np.arange(4.0)}, whole)
+    assert known is not None and known.driver == small
 
 
 def test_chosen_cells_are_drawn_with_their_outline(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`cellvigil predict`: a row for a row, and silence with its reason where the model knows nothing."""
 
 import csv
+import functools
 import json
 import shutil
 from pathlib import Path
@@ -12,7 +13,8 @@ from cases.simulated_flasks import FEATURES, Flasks, simulated_flasks, write_ass
 
 from monitor.errors import ModelRefused
 from monitor.potency.bundle import write_manifest
-from monitor.potency.model import load_live_model
+from monitor.potency.model import load_live_model, load_model
+from services.potency import prediction
 
 FLASKS = simulated_flasks(donors=6, flasks=4, frames=2)
 NEW = simulated_flasks(donors=2, flasks=3, frames=2, seed=5)
@@ -29,6 +31,16 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     assert code == 0, said
     return folder / "model"
+
+
+@pytest.fixture(autouse=True)
+def unrehearsed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Load without the child process, which takes seconds; the tests of a whole and of a tampered model keep it."""
+    if request.function not in (
+        test_there_is_a_row_for_a_row_with_the_other_columns_as_keys,
+        test_a_tampered_model_does_not_start,
+    ):
+        monkeypatch.setattr(prediction, "load_model", functools.partial(load_model, rehearse=False))
 
 
 def predict(tmp_path: Path, model: Path, table: Path, *words: object) -> tuple[list[dict[str, str]], str]:
