@@ -16,9 +16,9 @@ HOURS = ("hours", "hours_since_seeding")
 
 
 def conditions_of(columns: Mapping[str, Sequence[str]], file: TableFile) -> dict[str, list[Value]]:
-    """Return stimulation, medium, passage and hours of every row, as far as columns say them."""
+    """Return stimulation, medium, passage, hours and confluency of every row, as far as columns say them."""
     found: dict[str, list[Value]] = {name: list(columns[name]) for name in KINDS if name in columns}
-    named = {name: name for name in RANGES if name in columns and name != "confluency"}
+    named = {name: name for name in RANGES if name in columns}
     if (alias := next((name for name in HOURS if name in columns), None)) is not None:
         named["hours"] = alias
     for name, column in named.items():

@@ -3,7 +3,7 @@
 import csv
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,6 @@ from rich.console import Console
 from monitor.errors import SettingsError
 from monitor.messages import EstimateState
 from monitor.potency.biomarker import Biomarker
-from monitor.potency.conditions import Value
 from monitor.potency.explain import explain
 from monitor.potency.model import PotencyModel, Refusal, load_model
 from services.potency.circumstances import conditions_of, from_samples
@@ -82,7 +81,8 @@ def predict_table(model: PotencyModel, file: TableFile, samples: Path | None, *,
     """
     rows = _rows(model, file)
     columns = dict(file.columns) | from_samples(samples, file)
-    conditions = _conditions(model, file, columns)
+    by_name = conditions_of(columns, file)
+    conditions = [{name: values[number] for name, values in by_name.items()} for number in range(len(file))]
     refusals = [
         first or second for first, second in zip(_by_row(model, file), model.refusals(rows, conditions), strict=True)
     ]
@@ -117,14 +117,6 @@ def _rows(model: PotencyModel, file: TableFile) -> Matrix:
         )
         raise SettingsError(message, reason="table")
     return np.column_stack([file.numbers(name, empty=True) for name in model.contract.features])
-
-
-def _conditions(model: PotencyModel, file: TableFile, columns: Mapping[str, Sequence[str]]) -> list[dict[str, Value]]:
-    by_name = conditions_of(columns, file)
-    if "confluency" in columns:
-        values = file.numbers("confluency", empty=True)
-        by_name["confluency"] = [None if math.isnan(value) else float(value) for value in values]
-    return [{name: values[number] for name, values in by_name.items()} for number in range(len(file))]
 
 
 def _by_row(model: PotencyModel, file: TableFile) -> list[Refusal | None]:

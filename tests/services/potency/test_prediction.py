@@ -167,6 +167,32 @@ def test_an_explanation_names_features_in_words_and_units(tmp_path: Path, model:
     assert all(row["explanation"] == "" for row in rows if row["state"] != "ok")
 
 
+def test_several_biomarkers_have_columns_of_their_names_and_the_index_none(tmp_path: Path) -> None:
+    table, assays = write_features(tmp_path / "f.csv", FLASKS), write_assays(tmp_path / "a.csv", FLASKS)
+    code, said = command_line(
+        "train", "potency", table, "--assay", assays, "--group", "donor", "--index", "IDO=1", "--reference", "D1",
+        "--out", tmp_path / "several",
+    )  # fmt: skip
+    assert code == 0, said
+    rows, _ = predict(tmp_path, tmp_path / "several", write_features(tmp_path / "new.csv", NEW))
+    found = next(row for row in rows if row["state"] == "ok")
+    assert {"estimate", "low", "high", "IDO_estimate", "IDO_low", "IDO_high"} <= set(found)
+    of_reference = np.mean([values["IDO"] for name, values in FLASKS.biomarkers.items() if name.startswith("D1-")])
+    relative = 100.0 * float(found["IDO_estimate"]) / of_reference
+    assert float(found["estimate"]) == pytest.approx(relative, rel=0.02)
+
+
+def test_crowding_is_a_condition_also_where_it_is_no_feature(tmp_path: Path) -> None:
+    table, assays = write_features(tmp_path / "f.csv", FLASKS), write_assays(tmp_path / "a.csv", FLASKS)
+    code, said = command_line(
+        "train", "potency", table, "--assay", assays, "--target", "IDO", "--features",
+        "area_median,perimeter_median,nucleus_cytoplasm_ratio_median", "--out", tmp_path / "sparse",
+    )  # fmt: skip
+    assert code == 0, said
+    full = write_features(tmp_path / "full.csv", shifted(NEW, "confluency", 0.0))
+    assert_silent(predict(tmp_path, tmp_path / "sparse", full)[0], "confluency_not_trained")
+
+
 def test_a_tampered_model_does_not_start(tmp_path: Path, model: Path) -> None:
     tree = model / "ido.middle.txt"
     content = tree.read_bytes()
