@@ -65,8 +65,9 @@ class PredictorStage:
         self._flasks = FlaskFolder(culture)
 
     def warm_up(self) -> None:
-        """Load the potency model and check it on its golden rows."""
+        """Load the potency model, check it on its golden rows, and measure once: no frame waits for a compiler."""
         self._model = self._load()
+        _measure_once(self._model)
 
     def describe(self) -> dict[str, str]:
         """Nothing to add."""
@@ -185,3 +186,19 @@ def _outcome(row: CultureRow | CellvigilError, published: dict[str, tuple[Public
     if isinstance(row, CellvigilError):
         return Retry(row) if row.retryable else Reject(row)
     return Done(published.get(row.row_id, ()))
+
+
+def _measure_once(model: "PotencyModel") -> None:
+    """Measure two square cells, in every family of features that the model needs."""
+    import numpy as np
+
+    from monitor.features.catalogue import families_for
+    from monitor.features.featurizer import measure
+    from monitor.frames.frame import Frame
+
+    cells, nuclei = np.zeros((96, 96), np.int32), np.zeros((96, 96), np.int32)
+    for label, corner in ((1, 10), (2, 50)):
+        cells[corner : corner + 30, corner : corner + 30] = label
+        nuclei[corner + 10 : corner + 20, corner + 10 : corner + 20] = label
+    pixels = 1000 + 200 * (cells > 0).astype(np.uint16)
+    measure(Frame(pixels.astype(np.uint16), 1.0), cells, nuclei, families=families_for(model.contract.features))
