@@ -45,10 +45,11 @@ class TrainingTable:
 
     @property
     def units(self) -> Labels:
-        """(N,) what counts as one piece of evidence: the flask, else the group, else the row."""
-        if self.unit is not None:
-            return self.unit
-        return self.group if self.group is not None else np.arange(len(self.rows)).astype(str)
+        """(N,) what counts as one piece of evidence: the flask of its group, else the group, else the row."""
+        parts = [part for part in (self.group, self.unit) if part is not None]
+        if len(parts) == 2:
+            return np.array([f"{group}/{unit}" for group, unit in zip(*parts, strict=True)], str)
+        return parts[0] if parts else np.arange(len(self.rows)).astype(str)
 
     @property
     def density(self) -> str | None:

@@ -108,8 +108,10 @@ def _check(table: TrainingTable) -> None:
     if len(table.rows) < LEAST_ROWS:
         message = f"{len(table.rows)} rows are too few to train and judge a model; {LEAST_ROWS} are needed at least"
         raise SettingsError(message, reason="table")
-    if table.group is not None and len(names := np.unique(table.group)) < 2:
-        message = f"all rows belong to one group ({names[0]}), so none can be held out; group by another column"
+    groups = table.unit if table.group is None else table.group
+    if groups is not None and len(names := np.unique(groups)) < 2:
+        what = "flask" if table.group is None else "group"
+        message = f"all rows belong to one {what} ({names[0]}), so none can be held out; group by another column"
         raise SettingsError(f"{message}, or add samples of others", reason="group")
 
 

@@ -22,7 +22,10 @@ def conditions_of(columns: Mapping[str, Sequence[str]], file: TableFile) -> dict
     if (alias := next((name for name in HOURS if name in columns), None)) is not None:
         named["hours"] = alias
     for name, column in named.items():
-        held = TableFile(file.path, {column: list(columns[column])}, file.lines)
+        texts = list(columns[column])
+        if name == "passage":
+            texts = [text[1:] if text[:1] in "pP" else text for text in texts]
+        held = TableFile(file.path, {column: texts}, file.lines)
         found[name] = [None if np.isnan(value) else float(value) for value in held.numbers(column, empty=True)]
     return found
 

@@ -155,6 +155,27 @@ def test_a_mistake_is_told_in_one_sentence_with_its_mend(
     assert not (tmp_path / "model").exists()
 
 
+def test_one_flask_cannot_be_held_out(tmp_path: Path, command) -> None:
+    rows = ["flask,size,IDO", *(f"A,{n % 7},{n % 11}" for n in range(40))]
+    (tmp_path / "one.csv").write_text("\n".join(rows), encoding="utf-8")
+    code, said = command("train", "potency", tmp_path / "one.csv", "--target", "IDO", "--out", tmp_path / "model")
+    assert code == 2
+    assert "all rows belong to one flask (A)" in said.replace("\n", " ")
+
+
+def test_flasks_of_one_name_in_two_donors_are_two(tmp_path: Path, command) -> None:
+    rows = ["donor,flask,passage,size,IDO"]
+    rows += [f"D{n % 5},F{n % 2},P{3 + n % 2},{n % 7},{3 * (n % 7) + n % 3}" for n in range(60)]
+    (tmp_path / "t.csv").write_text("\n".join(rows), encoding="utf-8")
+    code, said = command(
+        "train", "potency", tmp_path / "t.csv", "--target", "IDO", "--group", "donor", "--out", tmp_path / "model",
+        "--json", tmp_path / "r.json",
+    )  # fmt: skip
+    assert code == 0, said
+    assert json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["units"] == 10
+    assert load_model(tmp_path / "model").spec.conditions.ranges["passage"] == (3.0, 4.0)
+
+
 def test_a_constant_target_is_told(tmp_path: Path, table: Path, command) -> None:
     rows = ["flask,IDO", *(f"{flask},5" for flask in FLASKS.biomarkers)]
     (tmp_path / "same.csv").write_text("\n".join(rows), encoding="utf-8")
