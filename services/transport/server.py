@@ -159,9 +159,32 @@ def _probe(folder: Path) -> ServerHandle | None:
     try:
         with _client(_url_of(folder)) as client:
             info: Any = client.info("server")
+            client.ping()  # a server that still loads its file tells about itself and takes no other command
     except (redis.ConnectionError, redis.TimeoutError):
         return None
     return ServerHandle(_url_of(folder), int(info["process_id"]), str(info["redis_version"]), owned=True)
+
+
+def _answer(folder: Path, within_s: float) -> ServerHandle | None:
+    """Return the folder's server as soon as it takes commands; for as long as it loads its file, it is waited for."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline and _lives(folder):
+        running = _probe(folder)
+        if running is not None:
+            return running
+        if _loads(folder):
+            deadline = time.monotonic() + within_s
+        time.sleep(0.01)
+    return None
+
+
+def _loads(folder: Path) -> bool:
+    try:
+        with _client(_url_of(folder)) as client:
+            info: Any = client.info("persistence")
+    except (redis.ConnectionError, redis.TimeoutError):
+        return False
+    return bool(info["loading"])
 
 
 def _start(folder: Path, port: int) -> ServerHandle:
@@ -185,12 +208,9 @@ def _start(folder: Path, port: int) -> ServerHandle:
             check=False,
         )
     if started.returncode == 0:
-        deadline = time.monotonic() + START_S
-        while time.monotonic() < deadline and _lives(folder):
-            running = _probe(folder)
-            if running is not None:
-                return running
-            time.sleep(0.01)
+        running = _answer(folder, START_S)
+        if running is not None:
+            return running
     told = (started.stdout + started.stderr).strip().splitlines()[-1:]
     message = f"{program} did not start {' '.join(told)}; see {folder / 'server.log'}"
     raise SettingsError(message, reason="server")
@@ -205,7 +225,7 @@ def _revived(folder: Path) -> ServerHandle | None:
         It still does not answer.
     """
     if _within(ANSWER_S, lambda: _socket_of(folder).exists()):
-        running = _probe(folder) or _probe(folder)
+        running = _answer(folder, ANSWER_S)
         if running is not None:
             return running
         message = f"the server in {folder} lives and does not answer; see {folder / 'server.log'}, or stop process "
