@@ -45,7 +45,7 @@ def main() -> None:
             features = measure(frame, found.cells, found.nuclei)
             row = model.contract.row(features.population)
             assert row is not None
-            return model.intervals(row[None])
+            return model.live_biomarker.answers(row[None])
 
         def reference(maps: NDArray[np.float32] = theirs, pixels: NDArray[np.generic] = pixels) -> object:
             labels = peers.hover_labels(maps)

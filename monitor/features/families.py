@@ -20,7 +20,7 @@ from monitor.features.label_runs import LabelRuns, Vector
 from monitor.features.neighbours import local_densities, nearest_distances, neighbour_counts
 from monitor.features.population import summarise
 from monitor.features.radii import centroid_distances, depths
-from monitor.features.shape import Shapes, measure_shapes
+from monitor.features.shape import Shapes, eccentricity_of, measure_shapes
 from monitor.features.sums import sums_over
 from monitor.features.texture import measure_texture, quantise
 from monitor.frames.frame import Frame
@@ -146,7 +146,7 @@ def _nucleus(scene: Scene) -> dict[str, Vector]:
         "major_axis": shapes.major_axis * size,
         "minor_axis": shapes.minor_axis * size,
         "aspect_ratio": shapes.major_axis / minor,
-        "eccentricity": np.sqrt(np.maximum(1.0 - (shapes.minor_axis / np.maximum(shapes.major_axis, 1e-9)) ** 2, 0.0)),
+        "eccentricity": eccentricity_of(shapes),
         "solidity": shapes.area / shapes.hull_area,
         "extent": shapes.area / shapes.box_area,
         "form_factor": 4.0 * np.pi * shapes.area / np.maximum(shapes.perimeter, 1e-9) ** 2,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from monitor.features.intensity import measure_intensity
 from monitor.features.label_runs import LabelRuns, Vector, label_runs, sums_and_boxes
 from monitor.features.population import crowding, fractions, summarise
-from monitor.features.shape import Shapes, measure_shapes
+from monitor.features.shape import Shapes, eccentricity_of, measure_shapes
 from monitor.frames.frame import Frame
 from monitor.side_by_side import both
 
@@ -91,7 +91,7 @@ def _shape_columns(shapes: Shapes, size: float) -> dict[str, Vector]:
         "major_axis": shapes.major_axis * size,
         "minor_axis": shapes.minor_axis * size,
         "aspect_ratio": shapes.major_axis / minor,
-        "eccentricity": np.sqrt(np.maximum(1.0 - (shapes.minor_axis / np.maximum(shapes.major_axis, 1e-9)) ** 2, 0.0)),
+        "eccentricity": eccentricity_of(shapes),
         "solidity": shapes.area / shapes.hull_area,
         "extent": shapes.area / shapes.box_area,
         "form_factor": 4.0 * np.pi * shapes.area / np.maximum(shapes.perimeter, 1e-9) ** 2,

@@ -61,3 +61,11 @@ def measure_shapes(labels: NDArray[np.int32], runs: LabelRuns | None = None) -> 
         box_area=(boxes[:, 1] - boxes[:, 0] + 1.0) * (boxes[:, 3] - boxes[:, 2] + 1.0),
         touches_border=edges,
     )
+
+
+def eccentricity_of(shapes: Shapes) -> Vector:
+    """Return the eccentricity of the ellipses of equal second moments, (N,); 0 for a single pixel."""
+    long = shapes.major_axis > 0.0
+    ratio = np.divide(shapes.minor_axis, shapes.major_axis, out=np.ones_like(shapes.major_axis), where=long)
+    found: Vector = np.sqrt(np.maximum(1.0 - ratio**2, 0.0))
+    return found

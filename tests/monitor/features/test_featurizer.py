@@ -168,3 +168,10 @@ def test_a_large_frame_is_quick() -> None:
         times.append(time.thread_time() - started)
     assert cells.max() == 196
     assert min(times) < 0.15  # 50 ms is the aim; three times that leaves room for a slow machine
+
+
+def test_a_single_pixel_is_round() -> None:
+    cells = np.zeros((8, 8), np.int32)
+    cells[3, 3] = 1
+    found = measure(Frame(np.full((8, 8), 100, np.uint16), 1.0), cells, np.zeros_like(cells)).cells
+    assert (found["area"][0], found["eccentricity"][0]) == (1.0, 0.0)
