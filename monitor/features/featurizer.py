@@ -62,13 +62,15 @@ def measure(
         raise ValueError(message)
     size = frame.pixel_size_um
     runs, nucleus_runs = both(partial(label_runs, cells), partial(label_runs, nuclei))
-    intensity, shapes = both(partial(measure_intensity, frame.pixels, runs, size), partial(measure_shapes, cells, runs))
-    parents, nucleus_columns = _nuclei(shapes, cells, nucleus_runs, size)
+    intensity, formed = both(
+        partial(measure_intensity, frame.pixels, runs, size), partial(_formed, cells, runs, nucleus_runs, size)
+    )
+    shapes, parents, nucleus_columns, crowded = formed
     columns = _shape_columns(shapes, size) | nucleus_columns
     columns["contrast"], columns["texture_cv"] = intensity
     whole = ~shapes.touches_border
     population = summarise(columns, whole) | fractions(columns, whole)
-    population |= crowding(shapes.area, shapes.centroid_y * size, shapes.centroid_x * size, cells.size, size)
+    population |= crowded
     if families:
         from monitor.features.families import Scene, measure_families  # frames without families load none of it
 
@@ -78,6 +80,16 @@ def measure(
         population |= of_population
     centroids = np.column_stack([shapes.centroid_y, shapes.centroid_x]) * size
     return FrameFeatures(columns, whole, parents, population, centroids)
+
+
+def _formed(
+    cells: NDArray[np.int32], runs: LabelRuns, nucleus_runs: LabelRuns, size: float
+) -> tuple[Shapes, NDArray[np.int32], dict[str, Vector], dict[str, float]]:
+    """Return all that needs label images alone: shapes, parents and columns of nuclei, crowding."""
+    shapes = measure_shapes(cells, runs)
+    parents, nucleus_columns = _nuclei(shapes, cells, nucleus_runs, size)
+    crowded = crowding(shapes.area, shapes.centroid_y * size, shapes.centroid_x * size, cells.size, size)
+    return shapes, parents, nucleus_columns, crowded
 
 
 def _shape_columns(shapes: Shapes, size: float) -> dict[str, Vector]:

@@ -66,37 +66,50 @@ def _lit(
         areas,
         np.zeros(1, np.uint64 if exact else np.float64),
     )
-    return raw, _local_background(totals, areas, side, max(3, round(WINDOW_UM / BLOCK_UM))), pieces
-
-
-def _local_background(totals: Vector, free: Vector, side: int, window: int) -> Vector:
-    """Return the background of blocks, NaN where it is unknown or not positive; from sum and number of free pixels."""
-    everywhere = totals.sum() / free.sum() if free.any() else np.nan
-    around, free_around = _window_sums(totals, window), _window_sums(free, window)
-    least = LEAST_SHARE * (window * side) ** 2
-    local = np.where(free_around >= least, around / np.maximum(free_around, least), everywhere)
-    positive: Vector = np.where(local > 0.0, local, np.nan)
-    return positive
+    window = max(3, round(WINDOW_UM / BLOCK_UM))
+    return raw, _local_background(totals, areas, window, max(LEAST_SHARE * (window * side) ** 2, 1e-9)), pieces
 
 
 @numba.njit(cache=True, nogil=True)
-def _window_sums(values: Vector, window: int) -> Vector:
-    """Return the sum of (Y, X) values in a square of `window` around each; beyond the border is zero."""
-    rows, columns = values.shape
+def _local_background(totals: Vector, free: Vector, window: int, least: float) -> Vector:
+    """Return the background of blocks, NaN where it is unknown or not positive; from sum and number of free pixels.
+
+    It is the mean of the free pixels in a square of `window` blocks around, where there are at least `least` of them,
+    and else of the whole frame. Sums are moved on from block to block; those of whole numbers stay exact.
+    """
+    rows, columns = totals.shape
     before, after = window // 2, window - window // 2
-    table = np.zeros((rows + 1, columns + 1))  # sums of all above and to the left (Crow 1984)
-    for y in range(rows):
-        line = 0.0
-        for x in range(columns):
-            line += values[y, x]
-            table[y + 1, x + 1] = table[y, x + 1] + line
-    sums = np.empty_like(values)
-    for y in range(rows):
-        top, bottom = max(y - before, 0), min(y + after, rows)
-        for x in range(columns):
-            left, right = max(x - before, 0), min(x + after, columns)
-            sums[y, x] = table[bottom, right] - table[top, right] - table[bottom, left] + table[top, left]
-    return sums
+    everywhere = totals.sum() / free.sum() if free.sum() > 0.0 else np.nan
+    light = np.empty_like(totals)
+    down_total, down_free = np.zeros(columns), np.zeros(columns)
+    around, free_around = np.empty(columns), np.empty(columns)
+    for y in range(1 - after, rows):
+        if y + after - 1 < rows:
+            down_total += totals[y + after - 1]
+            down_free += free[y + after - 1]
+        if y - before - 1 >= 0:
+            down_total -= totals[y - before - 1]
+            down_free -= free[y - before - 1]
+        if y >= 0:
+            _slide(down_total, before, after, around)
+            _slide(down_free, before, after, free_around)
+            for x in range(columns):
+                local = around[x] / free_around[x] if free_around[x] >= least else everywhere
+                light[y, x] = local if local > 0.0 else np.nan
+    return light
+
+
+@numba.njit(cache=True, nogil=True)
+def _slide(line: Vector, before: int, after: int, sums: Vector) -> None:
+    """Write into `sums` what `line` adds up to from `before` places back to `after` places on, that one left out."""
+    total = 0.0
+    for x in range(1 - after, line.size):
+        if x + after - 1 < line.size:
+            total += line[x + after - 1]
+        if x - before - 1 >= 0:
+            total -= line[x - before - 1]
+        if x >= 0:
+            sums[x] = total
 
 
 @numba.njit(cache=True, nogil=True)
