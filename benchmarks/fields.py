@@ -4,6 +4,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from monitor.network.checkpoint import SHIPPED, read_card
@@ -76,7 +77,7 @@ def perfect_maps(cells: NDArray[np.int32], nuclei: NDArray[np.int32] | None = No
     maps = np.full((len(Map), *cells.shape), -8.0, np.float32)
     maps[Map.CELL][cells > 0] = 8.0
     maps[Map.CELL_CENTRE] = centre_map(cells)
-    maps[Map.BOUNDARY][boundary_map(cells)] = 8.0
+    maps[Map.BOUNDARY][boundary_map(torch.from_numpy(cells)[None])[0].numpy()] = 8.0
     maps[Map.NUCLEUS_CENTRE] = 0.0
     if nuclei is not None:
         maps[Map.NUCLEUS][nuclei > 0] = 8.0

@@ -1,11 +1,15 @@
 """Targets that the network learns: what is a cell, where its edge runs, and a map with one peak per instance."""
 
 import heapq
+from collections.abc import Callable
 
 import numba
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import ndimage
+from torch import Tensor
+from torch.nn import functional
 
 _STEPS = np.array(
     [(-1, -1, 1), (-1, 0, 0), (-1, 1, 1), (0, -1, 0), (0, 1, 0), (1, -1, 1), (1, 0, 0), (1, 1, 1)], dtype=np.int64
@@ -98,28 +102,43 @@ def _largest_part(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return largest
 
 
-def boundary_map(labels: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Return (Y, X) bool: the inner edge of every instance, widened by one pixel."""
-    edge = np.zeros(labels.shape, bool)
-    vertical = labels[1:] != labels[:-1]
-    horizontal = labels[:, 1:] != labels[:, :-1]
-    edge[1:] |= vertical
-    edge[:-1] |= vertical
-    edge[:, 1:] |= horizontal
-    edge[:, :-1] |= horizontal
+def boundary_map(labels: Tensor) -> Tensor:
+    """Return [B, H, W] bool of [B, H, W] integer labels: the inner edge of every instance, widened by one pixel."""
+    edge = torch.zeros_like(labels, dtype=torch.bool)
+    vertical = labels[:, 1:] != labels[:, :-1]
+    horizontal = labels[:, :, 1:] != labels[:, :, :-1]
+    edge[:, 1:] |= vertical
+    edge[:, :-1] |= vertical
+    edge[:, :, 1:] |= horizontal
+    edge[:, :, :-1] |= horizontal
     edge &= labels > 0
-    wide = edge.copy()
-    wide[1:] |= edge[:-1]
-    wide[:-1] |= edge[1:]
+    wide = edge.clone()
     wide[:, 1:] |= edge[:, :-1]
     wide[:, :-1] |= edge[:, 1:]
+    wide[:, :, 1:] |= edge[:, :, :-1]
+    wide[:, :, :-1] |= edge[:, :, 1:]
     return wide
 
 
-def contact_map(labels: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Return (Y, X) bool: pixels that have two different instances within `CONTACT_PX` of them."""
-    size = 2 * CONTACT_PX + 1
-    largest = ndimage.maximum_filter(labels, size)
-    smallest = ndimage.minimum_filter(np.where(labels > 0, labels, np.iinfo(np.int32).max), size)
-    contact: NDArray[np.bool_] = (largest > 0) & (smallest < largest)
-    return contact
+def contact_map(labels: Tensor) -> Tensor:
+    """Return [B, H, W] bool of [B, H, W] integer labels: pixels with two instances within `CONTACT_PX` of them."""
+    most = torch.iinfo(labels.dtype).max
+    largest = _around(labels, CONTACT_PX, torch.maximum, 0)
+    smallest = _around(torch.where(labels > 0, labels, most), CONTACT_PX, torch.minimum, most)
+    return (largest > 0) & (smallest < largest)
+
+
+def _around(values: Tensor, reach: int, extreme: Callable[[Tensor, Tensor], Tensor], beyond: int) -> Tensor:
+    """Return the extreme of [B, H, W] values in the square of `reach` pixels to every side, by doubling the window."""
+    for dim in (1, 2):
+        length, window, size = values.shape[dim], 1, 2 * reach + 1
+        padding = (reach, reach) if dim == 2 else (0, 0, reach, reach)
+        seen = functional.pad(values, padding, value=beyond)
+        while 2 * window <= size:
+            kept = seen.shape[dim] - window
+            seen = extreme(seen.narrow(dim, 0, kept), seen.narrow(dim, window, kept))
+            window *= 2
+        last = size - window
+        seen = extreme(seen.narrow(dim, 0, length), seen.narrow(dim, last, length))
+        values = seen
+    return values

@@ -19,7 +19,8 @@ def maps_of(seed: int, noise: float) -> np.ndarray:
     """Maps as a network gives them that is not quite sure."""
     taken = phantom(seed, covered=0.6)
     random = np.random.default_rng(seed)
-    logit = np.where([taken.cells > 0, boundary_map(taken.cells), taken.nuclei > 0], 4.0, -4.0)
+    edge = boundary_map(torch.from_numpy(taken.cells)[None])[0].numpy()
+    logit = np.where([taken.cells > 0, edge, taken.nuclei > 0], 4.0, -4.0)
     maps = np.stack([logit[0], centre_map(taken.cells), logit[1], logit[2], centre_map(taken.nuclei)])
     scale = np.array([20.0, 1.0, 20.0, 20.0, 1.0])[:, None, None]
     blurred = ndimage.gaussian_filter(random.standard_normal(maps.shape), (0, 2, 2)) * 7.0

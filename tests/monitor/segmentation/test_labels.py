@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from cases.phantoms import matched_f1, phantom
 from scipy import ndimage
 from skimage.morphology import h_maxima
@@ -40,7 +41,7 @@ def disc(shape: tuple[int, int], row: float, column: float, radius: float) -> np
 
 def perfect_maps(cells: np.ndarray, nuclei: np.ndarray) -> np.ndarray:
     """Return the maps that a network without error would give for label images."""
-    logit = np.where([cells > 0, boundary_map(cells), nuclei > 0], 8.0, -8.0)
+    logit = np.where([cells > 0, boundary_map(torch.from_numpy(cells)[None])[0].numpy(), nuclei > 0], 8.0, -8.0)
     return np.stack([logit[0], centre_map(cells), logit[1], logit[2], centre_map(nuclei)]).astype(np.float32)
 
 

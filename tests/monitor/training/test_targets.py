@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from cases.phantoms import phantom
 from scipy import ndimage
 
@@ -106,10 +107,20 @@ def test_every_simulated_cell_has_one_peak_of_one() -> None:
     assert not found[truth.cells == 0].any()
 
 
+def boundary_of(labels: np.ndarray) -> np.ndarray:
+    edge: np.ndarray = boundary_map(torch.from_numpy(labels)[None])[0].numpy()
+    return edge
+
+
+def contact_of(labels: np.ndarray) -> np.ndarray:
+    contact: np.ndarray = contact_map(torch.from_numpy(labels)[None])[0].numpy()
+    return contact
+
+
 def test_the_boundary_is_the_inner_edge_one_pixel_wider() -> None:
     cells = np.zeros((11, 11), np.int32)
     cells[2:9, 2:9] = 1
-    edge = boundary_map(cells)
+    edge = boundary_of(cells)
     assert edge.dtype == bool
     assert edge[1, 5] and edge[2, 5] and edge[3, 5]
     assert not edge[0, 5]
@@ -117,21 +128,21 @@ def test_the_boundary_is_the_inner_edge_one_pixel_wider() -> None:
 
 
 def test_touching_cells_have_a_boundary_between_them() -> None:
-    edge = boundary_map(labels_of("11112222 11112222 11112222"))
+    edge = boundary_of(labels_of("11112222 11112222 11112222"))
     assert edge[:, 2:6].all()
     assert not edge[:, [0, 1, 6, 7]].any()
 
 
 def test_a_cell_that_fills_the_field_has_no_boundary() -> None:
-    assert not boundary_map(np.ones((6, 6), np.int32)).any()
-    assert not boundary_map(np.zeros((6, 6), np.int32)).any()
+    assert not boundary_of(np.ones((6, 6), np.int32)).any()
+    assert not boundary_of(np.zeros((6, 6), np.int32)).any()
 
 
 def test_contact_lies_between_two_cells_and_nowhere_else() -> None:
     cells = np.zeros((30, 60), np.int32)
     cells[5:25, 5:25] = 1
     cells[5:25, 27:47] = 2
-    contact = contact_map(cells)
+    contact = contact_of(cells)
     columns = np.flatnonzero(contact[15])
     assert (columns.min(), columns.max()) == (27 - CONTACT_PX, 24 + CONTACT_PX)
     assert contact[15, columns.min() : columns.max() + 1].all()
@@ -141,7 +152,17 @@ def test_contact_lies_between_two_cells_and_nowhere_else() -> None:
 def test_cells_far_apart_or_alone_have_no_contact() -> None:
     cells = np.zeros((30, 60), np.int32)
     cells[5:25, 5:20] = 1
-    assert not contact_map(cells).any()
+    assert not contact_of(cells).any()
     cells[5:25, 20 + 2 * CONTACT_PX + 1 : 50] = 2
-    assert not contact_map(cells).any()
-    assert not contact_map(np.zeros((6, 6), np.int32)).any()
+    assert not contact_of(cells).any()
+    assert not contact_of(np.zeros((6, 6), np.int32)).any()
+
+
+def test_contact_is_what_filters_of_the_largest_and_smallest_find() -> None:
+    cells = phantom(2, covered=0.5).cells
+    size = 2 * CONTACT_PX + 1
+    largest = ndimage.maximum_filter(cells, size, mode="constant", cval=0)
+    most = np.iinfo(np.int32).max
+    smallest = ndimage.minimum_filter(np.where(cells > 0, cells, most), size, mode="constant", cval=most)
+    assert (contact_of(cells) == ((largest > 0) & (smallest < largest))).all()
+    assert contact_of(cells).any()

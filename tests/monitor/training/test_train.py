@@ -69,7 +69,7 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.
     losses: list[int] = []
     advance = training._Run.advance
 
-    def count(run: training._Run, batch: training.Batch) -> float:
+    def count(run: training._Run, batch: training.Batch) -> torch.Tensor:
         losses.append(run.step)
         return advance(run, batch)
 
