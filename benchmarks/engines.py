@@ -83,7 +83,7 @@ def engine_of(name: str, timed: Timed, args: argparse.Namespace, store: EngineSt
     if name == "eager":
         return EagerEngine(timed.make(), device="cpu", threads=args.threads)
     if name == "compiled":
-        options = {"device": "cpu", "threads": args.threads, "store": store, "build": args.build}
+        options = {"threads": args.threads, "store": store, "build": args.build}
         return CompiledEngine(timed.make(), timed.sha256, **options)
     return make_engine(name, timed.make(), timed.sha256, threads=args.threads, store=store)
 

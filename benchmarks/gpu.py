@@ -36,7 +36,7 @@ from monitor.engine.hardware import graphics
 SECTIONS: dict[str, tuple[float, Callable[[Bench], None]]] = {
     "rates": (20.0, parts.rates),
     "network": (50.0, parts.network),
-    "compiled": (150.0, parts.compiled),
+    "compiled": (50.0, parts.compiled),
     "torch_compile": (60.0, parts.torch_compile),
     "bfloat16": (15.0, parts.bfloat16),
     "layout": (20.0, parts.layout),

@@ -2,11 +2,9 @@
 
 import functools
 import importlib.util
-import sys
-import tempfile
-import time
-import types
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from monitor.frames.frame import Frame
+    from monitor.segmentation.device_labels import DeviceInstances
 
 Run = Callable[[Tensor], Tensor]
 EAGER = "eager"
@@ -141,19 +140,16 @@ def network(bench: Bench) -> None:
 
 
 def compiled(bench: Bench) -> None:
-    """Build the `compiled` engine and time it, all that it does between tensors on the device included."""
-    stand_in_for_store()
-    from monitor.engine.compiled import CompiledEngine
-    from monitor.engine.store import EngineStore
+    """Time the `compiled` engine, all that it does between tensors on the device included."""
+    from monitor.engine.fused import FusedEngine, FusedNetwork, TorchPasses
 
-    started = time.perf_counter()
-    store = EngineStore(bench.folder)
-    with torch.inference_mode(False):  # built as everywhere else: weights of inference mode are of another kind
-        engine = CompiledEngine(bench.timed.make(), bench.timed.sha256, device=bench.device, store=store)
-    bench.tables["compiled_build_s"] = round(time.perf_counter() - started, 1)
-    print(f"  built in {bench.tables['compiled_build_s']} s", flush=True)
-    bench.best = engine.name, engine.maps_on_device
-    _at_every_batch(bench, "compiled", {EAGER: bench.network, engine.name: engine.maps_on_device})
+    if bench.device == "cuda":
+        engine = FusedEngine(bench.timed.make())
+        bench.best = engine.name, engine.maps_on_device
+    else:
+        bench.best = "compiled, dry", FusedNetwork(bench.timed.make().eval(), TorchPasses())
+    name, run = bench.best
+    _at_every_batch(bench, "compiled", {EAGER: bench.network, name: run})
 
 
 def tensorrt(bench: Bench) -> None:
@@ -280,6 +276,9 @@ def labels(bench: Bench) -> None:
     both = [one + other for one, other in zip(times["normalise"], times["labels"], strict=True)]
     bench.add_share("gpu_labels_over_network", times["labels"], times["network"], against)
     bench.add_share("gpu_labels_and_normalise_over_network", both, times["network"], against)
+    featured = _features_of(decode(), camera_frames(bench), bench)
+    together = [one + other for one, other in zip(times["labels"], featured, strict=False)]
+    bench.add_share("gpu_labels_and_features_over_network", together, times["network"][: len(together)], against)
 
     def on_cpu() -> None:
         for frame in maps.cpu().numpy():
@@ -289,6 +288,22 @@ def labels(bench: Bench) -> None:
     pair = once.in_turns({"labels": decode, "cpu": on_cpu}, at_most_s=0.2 * bench.seconds)
     bench.add("gpu_labels", pair["labels"], pair["cpu"], "maps copied back, one CPU core", cells=cells)
     bench.tables["labels_ms"] = {name: round(1e3 * median(some), 4) for name, some in times.items()} | {"cells": cells}
+
+
+def _features_of(found: "DeviceInstances", frames: "list[Frame]", bench: Bench) -> list[float]:
+    """Return seconds that the features of a batch take on all cores of this machine, one frame a thread."""
+    from monitor.features.featurizer import measure
+
+    cells, nuclei = found.cells.cpu().numpy(), found.nuclei.cpu().numpy()
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+
+        def everything() -> None:
+            list(threads.map(lambda index: measure(frames[index], cells[index], nuclei[index]), range(len(frames))))
+
+        once = Clock("cpu", warm=2, rounds=max(3, min(10, bench.clock.rounds)), each=1)
+        took = once.in_turns({"features": everything}, at_most_s=0.2 * bench.seconds)["features"]
+    bench.tables["features_ms"] = {"batch": round(1e3 * median(took), 3), "threads": os.cpu_count()}
+    return took
 
 
 def whole(bench: Bench) -> None:
@@ -325,29 +340,6 @@ def camera_frames(bench: Bench) -> "list[Frame]":
 
     views = parity_views()
     return [_wide(Frame, views, bench.side, index) for index in range(bench.batch)]
-
-
-def stand_in_for_store() -> None:
-    """Let the `compiled` engine be made where pydantic is missing: the same engine, kept nowhere."""
-    if importlib.util.find_spec("pydantic") is not None:
-        return
-    print("  pydantic is missing: the engine is built as ever, but not kept")
-    module: Any = types.ModuleType("monitor.engine.store")
-    module.BuiltFor, module.EngineStore, module.kept_digest = dict, _Nowhere, str
-    sys.modules["monitor.engine.store"] = module
-
-
-class _Nowhere:
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def find(self, _: object) -> None:
-        return None
-
-    def build(self, _: object, write: Callable[[Path], None]) -> Path:
-        folder = Path(tempfile.mkdtemp(dir=self._folder))
-        write(folder)
-        return folder
 
 
 class _Device:

@@ -54,6 +54,10 @@ def make_engine(
     if name not in ENGINES:
         raise ValueError(f"there is no engine {name!r}; choose among {', '.join(ENGINES)}")
     kept = store or default_store()
+    if name == "compiled" and torch.cuda.is_available():
+        from monitor.engine.fused import FusedEngine
+
+        return FusedEngine(network)
     if name == "compiled":
         from monitor.engine.compiled import CompiledEngine
 

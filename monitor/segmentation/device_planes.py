@@ -4,6 +4,7 @@ Sums run over shifted copies instead of through convolutions, whose precision a 
 """
 
 import math
+from importlib.util import find_spec
 
 import torch
 from torch import Tensor
@@ -22,6 +23,11 @@ from monitor.frames.normalize import (
 from monitor.segmentation.smooth import TRUNCATE
 
 
+def has_kernels(beside: Tensor) -> bool:
+    """Return whether planes lie on a GPU for which kernels can be compiled here; torch does it all elsewhere."""
+    return beside.is_cuda and find_spec("triton") is not None
+
+
 def gaussian(planes: Tensor, sigma_px: float, *, edge: str = "mirror") -> Tensor:
     """Smooth [B, H, W] float32 planes as `scipy.ndimage.gaussian_filter` does.
 
@@ -32,6 +38,10 @@ def gaussian(planes: Tensor, sigma_px: float, *, edge: str = "mirror") -> Tensor
     radius = int(TRUNCATE * sigma_px + 0.5)
     weights = [math.exp(-0.5 * (offset / sigma_px) ** 2) for offset in range(radius + 1)]
     total = weights[0] + 2.0 * sum(weights[1:])
+    if has_kernels(planes) and radius <= min(planes.shape[1:]):
+        from monitor.segmentation.device_filters import smoothed
+
+        return smoothed(planes, [weight / total for weight in weights], mirror=edge != "nearest")
     for axis in (1, 2):
         length = planes.shape[axis]
         wide = planes.index_select(axis, _around(length, radius, edge, planes.device))
@@ -53,6 +63,10 @@ def _around(length: int, radius: int, edge: str, device: torch.device) -> Tensor
 
 def running_mean(planes: Tensor, window_px: int) -> Tensor:
     """Return the mean over an odd square window of [B, H, W] planes; the border is mirrored, its pixels once."""
+    if has_kernels(planes):
+        from monitor.segmentation.device_filters import window_mean
+
+        return window_mean(planes, window_px)
     radius = window_px // 2
     wide = functional.pad(planes[:, None], (radius, radius, radius, radius), mode="reflect")
     return functional.avg_pool2d(functional.avg_pool2d(wide, (window_px, 1), 1), (1, window_px), 1)[:, 0]

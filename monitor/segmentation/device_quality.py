@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from monitor.network.segnet import Map
-from monitor.segmentation.device_planes import background, dilated, gaussian, noise_sigma
+from monitor.segmentation.device_planes import background, dilated, gaussian, has_kernels, noise_sigma
 from monitor.segmentation.quality import (
     COARSE_UM,
     FINE_UM,
@@ -82,17 +82,24 @@ def _doubt(maps: Tensor, cells: Tensor) -> list[float]:
     boundary = torch.sigmoid(maps[:, Map.BOUNDARY].clamp(-20.0, 20.0))
     edge = _mean(boundary.double(), _outlines(cells)).tolist()
     most = int(cells.max())
-    first = torch.arange(len(cells), device=cells.device)[:, None, None] * (most + 1)
-    named = cells.long() + first
-    peaks = torch.zeros(len(cells) * (most + 1), device=cells.device)
-    centre = torch.where(cells > 0, maps[:, Map.CELL_CENTRE], 0.0)
-    peaks.scatter_reduce_(0, named.flatten(), centre.flatten(), "amax")
-    heights = peaks.view(len(cells), most + 1)[:, 1:].cpu().numpy()
+    heights = _heights(cells, maps[:, Map.CELL_CENTRE], most).cpu().numpy()
     counts = cells.amax((1, 2)).tolist()
     return [
         doubt_from(undecided[index], share[index], heights[index, : counts[index]], edge[index])
         for index in range(len(cells))
     ]
+
+
+def _heights(cells: Tensor, centre: Tensor, most: int) -> Tensor:
+    """Return the highest centre of every cell from 1 to `most`, [B, most] float32; at least 0."""
+    if has_kernels(cells):
+        from monitor.segmentation.device_filters import highest
+
+        return highest(cells, centre, most)
+    named = cells.long() + torch.arange(len(cells), device=cells.device)[:, None, None] * (most + 1)
+    peaks = torch.zeros(len(cells) * (most + 1), device=cells.device)
+    peaks.scatter_reduce_(0, named.flatten(), torch.where(cells > 0, centre, 0.0).flatten(), "amax")
+    return peaks.view(len(cells), most + 1)[:, 1:]
 
 
 def _debris(normal: Tensor, covered: Tensor, pixel_size_um: float) -> Tensor:

@@ -137,11 +137,12 @@ def _saturated(uploaded: Tensor) -> Tensor:
 
 
 def _labels(planes: Tensor) -> NDArray[np.int32]:
-    """Return labels as int32 on the host; they cross as 16 bits where these hold them."""
-    if int(planes.max()) <= 0xFFFF:
-        return planes.to(torch.int16).cpu().numpy().view(np.uint16).astype(np.int32)
-    whole: NDArray[np.int32] = planes.cpu().numpy()
-    return whole
+    """Return labels on the host, as they are: what 16 bits save on the way, widening them costs the host."""
+    if not planes.is_cuda:
+        return planes.numpy()
+    host = torch.empty(planes.shape, dtype=planes.dtype, pin_memory=True)
+    host.copy_(planes)
+    return host.numpy()
 
 
 def _measures(quality: DeviceQuality, saturated: list[float], index: int) -> dict[str, float]:

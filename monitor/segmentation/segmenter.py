@@ -189,9 +189,19 @@ class Segmenter:
         groups = [some[first : first + size] for some in alike.values() for first in range(0, len(some), size)]
         try:
             every = self._device_path.run([[frames[index] for index in group] for group in groups])
+            judging: list[tuple[int, Future[Segmentation]]] = []
             for group, found in zip(groups, every, strict=True):
-                for index, one in zip(group, found, strict=True):
-                    yield index, self._judged(frames[index], one)
+                before, judging = (
+                    judging,
+                    [
+                        (index, self._threads.submit(self._judged, frames[index], one))
+                        for index, one in zip(group, found, strict=True)
+                    ],
+                )
+                for index, judged in before:
+                    yield index, judged.result()
+            for index, judged in judging:
+                yield index, judged.result()
         except EngineFailure:
             return  # memory ran out: what is left goes over the CPU, in halves
 
