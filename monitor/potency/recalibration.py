@@ -50,6 +50,39 @@ class Evidence:
         return len(np.unique(self.unit))
 
 
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """What an interval is made from: answers (N, 3) before calibration, results (N,), and of which flask each is.
+
+    which: (N,) numbers of flasks from 0; errors: (U,) the median of result minus estimate of each flask.
+    """
+
+    answer: Matrix
+    truth: Matrix
+    which: NDArray[np.intp]
+    errors: Matrix
+
+    @classmethod
+    def of(cls, evidence: Evidence) -> "_Fit":
+        answer = np.array([pooled(frames) for frames in evidence.raw])
+        names, which = np.unique(evidence.unit, return_inverse=True)
+        error = evidence.truth - answer[:, 1]
+        errors = np.array([np.median(error[which == flask]) for flask in range(len(names))])
+        return cls(answer, evidence.truth, which, errors)
+
+    def without(self, flask: int) -> "_Fit":
+        rest = self.which != flask
+        which = self.which[rest] - (self.which[rest] > flask)
+        return _Fit(self.answer[rest], self.truth[rest], which, np.delete(self.errors, flask))
+
+    def interval(self, before: Interval) -> Interval:
+        others = [np.median(np.delete(self.errors, flask)) for flask in range(len(self.errors))]
+        shift = np.array(others)[self.which]
+        low, high = self.answer[:, 0] + shift, self.answer[:, 2] + shift
+        offset = conformal_offset(self.truth, low, high, before.coverage, self.which.astype(str))
+        return before.model_copy(update={"shift": float(np.median(self.errors)), "offset": offset})
+
+
 class Recalibration(BaseModel):
     """A new interval, and how the old and the new one do on flasks that were left out.
 
@@ -76,20 +109,6 @@ def least_flasks(coverage: float) -> int:
     return max(LEAST_FLASKS, math.ceil(round(coverage / (1.0 - coverage), 9)) + 1)
 
 
-def fit_interval(evidence: Evidence, before: Interval) -> Interval:
-    """Return the interval that later results ask for; coverage and bounds stay those of `before`."""
-    answer = np.array([pooled(frames) for frames in evidence.raw])
-    error = evidence.truth - answer[:, 1]
-    shifts = np.empty(len(error))
-    for flask in np.unique(evidence.unit):
-        own = evidence.unit == flask
-        shifts[own] = _shift(error[~own], evidence.unit[~own])
-    offset = conformal_offset(
-        evidence.truth, answer[:, 0] + shifts, answer[:, 2] + shifts, before.coverage, evidence.unit
-    )
-    return before.model_copy(update={"shift": _shift(error, evidence.unit), "offset": offset})
-
-
 def recalibrate(evidence: Evidence, before: Interval) -> Recalibration:
     """Return the new interval with its worth on left-out flasks.
 
@@ -102,14 +121,15 @@ def recalibrate(evidence: Evidence, before: Interval) -> Recalibration:
         message = f"{evidence.flasks} flasks, {least_flasks(before.coverage)} are needed"
         raise ValueError(message)
     old, new = _answers(evidence, before), np.empty((len(evidence.truth), 3))
-    for flask in np.unique(evidence.unit):
-        own = evidence.unit == flask
-        new[own] = _answers(evidence.part(own), fit_interval(evidence.part(~own), before))
+    fit = _Fit.of(evidence)
+    for flask in range(len(fit.errors)):
+        own = fit.which == flask
+        new[own] = _answers(evidence.part(own), fit.without(flask).interval(before))
     judged = [agreement(Measured(evidence.truth, answer, evidence.unit), before.coverage) for answer in (old, new)]
     scores = [interval_score(evidence.truth, answer, before.coverage) for answer in (old, new)]
     gain, error = gain_over_dummy(scores[1], scores[0], evidence.unit)
     return Recalibration(
-        interval=fit_interval(evidence, before),
+        interval=fit.interval(before),
         before=judged[0],
         after=judged[1],
         width=(_width(old), _width(new)),
@@ -132,10 +152,6 @@ def interval_score(truth: Matrix, answer: Matrix, coverage: float) -> Matrix:
 
 def _answers(evidence: Evidence, interval: Interval) -> Matrix:
     return np.array([pooled(interval.applied(frames)) for frames in evidence.raw])
-
-
-def _shift(error: Matrix, unit: NDArray[np.str_]) -> float:
-    return float(np.median([np.median(error[unit == flask]) for flask in np.unique(unit)]))
 
 
 def _width(answer: Matrix) -> float:

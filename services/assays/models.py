@@ -49,8 +49,9 @@ class KnownModel:
         """
         specs = {spec.name: spec for spec in self.bundle.spec.biomarkers}
         if name not in specs:
-            near = get_close_matches(name, specs, 1, 0.5)
-            guess = f"; did you mean {near[0]!r}?" if near else ""
+            folded = {known.casefold(): known for known in specs}
+            near = get_close_matches(name.casefold(), folded, 1, 0.5)
+            guess = f"; did you mean {folded[near[0]]!r}?" if near else ""
             message = f"the potency model of this flask knows no biomarker {name!r}, it has {', '.join(specs)}{guess}"
             raise UnknownBiomarker(message, reason="biomarker")
         if specs[name].kind != "regressor":

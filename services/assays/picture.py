@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
+from monitor.potency.agreement import CONFIDENCE
 from services.assays.score import BiomarkerAgreement, Recorded, scored
 from services.assays.words import OF_DEMO, is_of_demo
 
@@ -125,9 +126,8 @@ def _words(pen: _Pen, left: float, top: float, one: BiomarkerAgreement) -> None:
 
 
 def _rolling(pen: _Pen, box: Box, one: BiomarkerAgreement, last: int) -> None:
-    title = (
-        f"coverage over the last {last} results, with its 95 % range; the line is the nominal {one.whole.nominal:.0%}"
-    )
+    nominal = f"{one.whole.nominal:.0%}"
+    title = f"coverage over the last {last} results with its {CONFIDENCE:.0%} range; the line is the nominal {nominal}"
     pen.text(box[0] - 40, box[1] - 16, title, INK, 14, "ls")
     points = one.rolling
     x, y = _scales(box, (1.0, max(2.0, float(len(points)))), (0.0, 1.0))

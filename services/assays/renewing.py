@@ -19,6 +19,7 @@ from services.assays.facts import ModelRecalibrated
 from services.assays.linking import features_of, rows_by_id
 from services.assays.log import AssayLog
 from services.assays.models import KnownModel
+from services.assays.reporting import write_out
 from services.assays.score import Recorded, recorded_results, scored
 from services.assays.words import coverage_in_words, say, warn_of_demo
 from services.record.sqlite import SqliteRecord
@@ -56,7 +57,8 @@ def recalibrate_command(
         _tell(console, name, judged[name])
     if json_file is not None:
         found = {name: one.model_dump(mode="json") for name, one in judged.items()}
-        json_file.write_text(json.dumps({"biomarkers": found, "method": METHOD}, indent=1) + "\n", encoding="utf-8")
+        text = json.dumps({"biomarkers": found, "method": METHOD}, indent=1, allow_nan=False) + "\n"
+        write_out(json_file, text.encode())
     warn_of_demo(console, [one.result for one in recorded])
     better = {name: one for name, one in judged.items() if one.better}
     if not better:

@@ -30,7 +30,7 @@ def report_command(states: Sequence[Path], last: int, json_file: Path | None, pl
             "warning": OF_DEMO if is_of_demo(results) else None,
             "biomarkers": {one.biomarker: one.model_dump(mode="json") for one in found},
         }
-        _write(json_file, (json.dumps(report, indent=1, allow_nan=False) + "\n").encode())
+        write_out(json_file, (json.dumps(report, indent=1, allow_nan=False) + "\n").encode())
     if not found:
         say(console, "no results are recorded here; `cellvigil assay add` records one")
         return 0
@@ -41,7 +41,7 @@ def report_command(states: Sequence[Path], last: int, json_file: Path | None, pl
     if plot is not None:
         from services.assays.picture import draw, png
 
-        _write(plot, png(draw(found, recorded, last)))
+        write_out(plot, png(draw(found, recorded, last)))
         say(console, f"drawn in {plot}")
     return 0
 
@@ -77,7 +77,14 @@ def _head(folder: Path) -> str:
         return log.head()
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_out(path: Path, content: bytes) -> None:
+    """Write a file that the user asked for.
+
+    Raises
+    ------
+    SettingsError
+        `out` where it cannot be written.
+    """
     try:
         path.write_bytes(content)
     except OSError as error:
