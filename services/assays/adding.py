@@ -12,9 +12,10 @@ from monitor.errors import SettingsError
 from services.assays.entry import Entry
 from services.assays.facts import AssayResult, AssayWithdrawn, result_id_of
 from services.assays.linking import Histories, UnknownFlask, link
-from services.assays.log import AssayLog, Writing
+from services.assays.log import AssayLog
 from services.assays.models import KnownModels, UnknownBiomarker
-from services.assays.standing import Course, Courses
+from services.assays.recording import plain_unit, record
+from services.assays.standing import Courses
 from services.assays.words import say, sentence, warn_of_demo
 from services.record.base import Record
 from services.record.sqlite import SqliteRecord
@@ -37,15 +38,6 @@ class Options:
     skip_unknown: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Added:
-    """One result after it was told: the row it has now, and whether that is new."""
-
-    result: AssayResult
-    new: bool
-    note: str = ""
-
-
 def add_command(folder: Path, entries: Sequence[Entry], options: Options, notes: Sequence[str] = ()) -> int:
     """Record results, all of them or none; print what each was foretold as."""
     console = Console()
@@ -53,11 +45,11 @@ def add_command(folder: Path, entries: Sequence[Entry], options: Options, notes:
     if options.correct is not None and not options.correct.strip():
         message = "--correct needs the reason of the correction, as in --correct 'dilution was wrong'"
         raise SettingsError(message, reason="reason")
-    with SqliteRecord(state.record, readonly=True) as record:
-        linked, skipped = _linked(record, settings_of(state), entries, options)
+    with SqliteRecord(state.record, readonly=True) as frames:
+        linked, skipped = _linked(frames, settings_of(state), entries, options)
     with AssayLog(state.assays) as log, log.writing() as writing:
         known = Courses(writing.facts)
-        added = [_record(writing, known, entry, result, options) for entry, result in linked]
+        added = [record(writing, known, entry, result, options.correct) for entry, result in linked]
     for note in (*notes, *skipped):
         say(console, note)
     for one in added:
@@ -98,9 +90,9 @@ def settings_of(state: StateFolder) -> Settings:
 
 
 def _linked(
-    record: Record, settings: Settings, entries: Sequence[Entry], options: Options
+    frames: Record, settings: Settings, entries: Sequence[Entry], options: Options
 ) -> tuple[list[tuple[Entry, AssayResult]], list[str]]:
-    histories = Histories(record, settings.culture)
+    histories = Histories(frames, settings.culture)
     models = KnownModels(options.models, settings.predictor.model)
     linked: list[tuple[Entry, AssayResult]] = []
     skipped: Counter[str] = Counter()
@@ -122,7 +114,7 @@ def _result(histories: Histories, models: KnownModels, entry: Entry, options: Op
     moment = histories.moment(entry.flask, entry.at, options.within)
     model = models.of(moment.newest.provenance.potency_model, entry.flask)
     spec = model.biomarker(entry.biomarker)
-    if entry.unit is not None and _plain(entry.unit) != _plain(spec.unit) and spec.unit:
+    if entry.unit is not None and plain_unit(entry.unit) != plain_unit(spec.unit) and spec.unit:
         message = f"{entry.biomarker} is told in {entry.unit}, the model gives it in {spec.unit}; convert the value"
         raise SettingsError(message, reason="unit")
     subject = (entry.flask, entry.biomarker, "" if entry.at is None else moment.at.isoformat())
@@ -140,82 +132,6 @@ def _result(histories: Histories, models: KnownModels, entry: Entry, options: Op
         comment=entry.comment,
         source=entry.source,
     )
-
-
-def _record(writing: Writing, known: Courses, entry: Entry, result: AssayResult, options: Options) -> Added:
-    """Add a result in an open transaction, or find that it is there, or what it would take the place of."""
-    course = known.by_subject.get(result.subject)
-    if course is None:
-        _check_unit(known, entry, result)
-        return _added(writing, known, result, "")
-    last = course.results[-1]
-    if result.value == last.value and course.withdrawn is None:
-        return Added(last, new=False, note=" (recorded already)")
-    if options.correct is None:
-        if any(result.value == earlier.value for earlier in course.results):
-            return Added(last, new=False, note=f" (stays: {_why_not(course, result.value)})")
-        raise entry.error(_differs(result, last, course))
-    # what foretold it is the same as before: a correction mends the result, never the prediction
-    mended = result.model_copy(
-        update={
-            "result_id": result_id_of(result.subject, result.value, last.result_id),
-            "link": last.link,
-            "at": last.at,
-            "supersedes": last.result_id,
-            "reason": options.correct,
-        }
-    )
-    return _added(writing, known, mended, f" (in place of {last.value:g})")
-
-
-def _added(writing: Writing, known: Courses, result: AssayResult, note: str) -> Added:
-    new = writing.add(result)
-    known.take(result)
-    return Added(result, new, note)
-
-
-def _check_unit(known: Courses, entry: Entry, result: AssayResult) -> None:
-    """Refuse a second unit of a biomarker for which the model has none."""
-    for other in known.standing() if entry.unit else ():
-        alike = other.biomarker == result.biomarker and _maker(other) == _maker(result)
-        if alike and _plain(other.unit) != _plain(result.unit):
-            message = (
-                f"{result.biomarker} is told in {result.unit or 'no unit'}, flask {other.flask!r} has it in "
-                f"{other.unit or 'none'}; convert the value"
-            )
-            raise entry.error(SettingsError(message, reason="unit"))
-
-
-def _maker(result: AssayResult) -> str:
-    return result.link.provenance.potency_model
-
-
-def _why_not(course: Course, value: float) -> str:
-    if course.withdrawn is not None and value == course.results[-1].value:
-        return f"it was withdrawn by {course.withdrawn.by}: {course.withdrawn.reason}; --correct records it again"
-    last = course.results[-1]
-    return f"{value:g} was corrected by {last.by}: {last.reason}"
-
-
-def _differs(result: AssayResult, last: AssayResult, course: Course) -> SettingsError:
-    unit = f" {last.unit}" if last.unit else ""
-    when = "as it was last seen" if last.whole else f"of {last.at:%Y-%m-%d %H:%M} UTC"
-    state = "withdrawn" if course.withdrawn else "recorded"
-    message = (
-        f"{result.biomarker} of flask {result.flask!r} {when} is {state} as {last.value:g}{unit} by {last.by}, and "
-        f"this is {result.value:g}; average replicates, give the time of another sample with --at, or replace it with "
-        "--correct REASON"
-    )
-    return SettingsError(message, reason="differs")
-
-
-def _plain(unit: str) -> str:
-    """Return a unit as it is compared.
-
-    >>> _plain("µg / mL") == _plain("ug/ml")
-    True
-    """
-    return "".join(unit.replace("µ", "u").replace("μ", "u").replace("L", "l").split())
 
 
 def _now() -> datetime:

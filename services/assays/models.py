@@ -76,6 +76,7 @@ class KnownModels:
 
     def __init__(self, given: Iterable[Path], configured: Path | None) -> None:
         self._models = [KnownModel(folder) for folder in given]
+        self._refusals: list[str] = []
         self._others = [folder for folder in (configured, DEMO) if folder is not None]
 
     def of(self, digest: str, flask: str) -> KnownModel:
@@ -93,7 +94,8 @@ class KnownModels:
             folder = self._others.pop(0)
             try:
                 model = KnownModel(folder)
-            except ModelRefused:
+            except ModelRefused as refused:
+                self._refusals.append(str(refused))
                 continue
             self._models.append(model)
             if model.digest == digest:
@@ -102,4 +104,5 @@ class KnownModels:
             f"the frames of flask {flask!r} were judged by the potency model {digest[:12]}, which is not the one that "
             "is configured now; name its folder with --model"
         )
+        message = "; ".join([message, *self._refusals])
         raise SettingsError(message, reason="model")

@@ -162,7 +162,7 @@ def ticks(low: float, high: float, most: int = 7) -> list[float]:
     >>> ticks(3.0, 97.0)
     [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]
     >>> ticks(5.0, 5.0)
-    [4.0, 5.0, 6.0]
+    [4.0, 4.5, 5.0, 5.5, 6.0]
     """
     if high - low < 1e-12 * max(1.0, abs(high)):
         low, high = low - 1.0, high + 1.0

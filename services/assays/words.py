@@ -32,6 +32,7 @@ def sentence(result: AssayResult) -> str:
 def coverage_in_words(found: Agreement) -> str:
     """Return a coverage in words that claim no more than the flasks bear.
 
+    >>> from monitor.potency.agreement import Verdict
     >>> coverage_in_words(Agreement(results=4, flasks=4, inside=4.0, nominal=0.9, verdict=Verdict.TOO_FEW))
     '4 of 4 flasks inside: too few to judge'
     """

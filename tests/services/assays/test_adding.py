@@ -2,13 +2,16 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cases.command_line import command_line
 from cases.recorded_flasks import record_flasks, seen_at
 from cases.simulated_flasks import Flasks, simulated_flasks, write_assays
 
+from monitor.potency.bundle import write_manifest
 from monitor.potency.model import load_model
 from services.assays.facts import AssayResult
 from services.assays.log import read_facts
@@ -77,6 +80,27 @@ def test_a_result_that_is_told_twice_counts_once(assay: Assay, state: StateFolde
     assert "(recorded already)" in said
     assert "0 recorded, 1 there already" in said
     assert len(facts(state)) == 1
+
+
+def test_a_time_that_is_written_in_another_zone_is_the_same_time(assay: Assay, state: StateFolder) -> None:
+    assay("add", *told(51.5, FLASK, "--at", "2026-03-10T12:40Z"))
+    assert "0 recorded, 1 there already" in assay("add", *told(51.5, FLASK, "--at", "2026-03-10T14:40+02:00"))[1]
+    assert len(facts(state)) == 1
+
+
+def test_a_result_that_is_told_again_with_its_time_is_not_a_second_one(assay: Assay, state: StateFolder) -> None:
+    assay("add", *told(51.5))
+    code, said = assay("add", *told(51.5, FLASK, "--at", "2026-03-10T12:40Z"))
+    assert code == 2
+    assert "is recorded as 51.5 already, without a time" in said
+    (fact,) = facts(state)
+    assert f"assay withdraw {fact.result_id[:12]}" in said
+    assert assay("withdraw", fact.result_id[:12], "--reason", "now with its time")[0] == 0
+    assert assay("add", *told(51.5, FLASK, "--at", "2026-03-10T12:40Z"))[0] == 0
+    code, said = assay("add", *told(51.5, FLASK, "--correct", "again"))
+    assert code == 2
+    assert "already, of 2026-03-10T12:40Z" in said
+    assert [row["at"] for row in listed(assay)] == ["2026-03-10T12:40:00Z"]
 
 
 def test_a_second_value_is_refused_until_it_is_called_a_correction(assay: Assay, state: StateFolder) -> None:
@@ -175,8 +199,6 @@ def test_a_mistake_is_told_with_its_mend_and_records_nothing(
 
 
 def test_a_folder_without_a_run_says_so(tmp_path: Path) -> None:
-    from cases.command_line import command_line
-
     for word, words in (("add", told()), ("list", []), ("report", []), ("withdraw", ["x", "--reason", "y"])):
         code, said = command_line("assay", word, *words, "--state", tmp_path / "nothing")
         assert (code, "holds no record of a run" in said) == (2, True), said
@@ -256,8 +278,6 @@ def test_contradictions_within_a_file_are_refused(assay: Assay, state: StateFold
 def test_other_biomarkers_than_the_shown_one_are_foretold_from_the_stored_features(
     tmp_path: Path, index_model: Path, later: Flasks
 ) -> None:
-    from cases.command_line import command_line
-
     state = record_flasks(tmp_path / "state", index_model, later)
     words = ("--flask", FLASK, "--value", "50", "--state", state.root, "--model", index_model)
     for name in ("IDO", "PGE2", "potency_index"):
@@ -274,8 +294,6 @@ def test_other_biomarkers_than_the_shown_one_are_foretold_from_the_stored_featur
 
 
 def test_frames_of_a_model_that_is_not_configured_ask_for_it(tmp_path: Path, model: Path, later: Flasks) -> None:
-    from cases.command_line import command_line
-
     state = record_flasks(tmp_path / "state", model, later)
     code, said = command_line("assay", "add", *told(), "--state", state.root)
     assert code == 2
@@ -283,12 +301,22 @@ def test_frames_of_a_model_that_is_not_configured_ask_for_it(tmp_path: Path, mod
     assert command_line("assay", "add", *told(), "--state", state.root, "--model", model)[0] == 0
 
 
+def test_a_configured_model_that_was_altered_is_named(
+    assay: Assay, state: StateFolder, tmp_path: Path, model: Path
+) -> None:
+    altered = Path(shutil.copytree(model, tmp_path / "altered"))
+    (altered / "card.json").write_text("{}", encoding="utf-8")
+    (state.root / "settings.json").write_text(f'{{"predictor": {{"model": "{altered}"}}}}', encoding="utf-8")
+    code, said = assay("add", *told())
+    assert code == 2
+    assert "name its folder with --model" in said
+    assert "card.json is not the file that the model was released with" in said
+
+
 def test_frames_that_were_judged_by_another_model_are_no_part_of_the_estimate(
     tmp_path: Path, model: Path, index_model: Path, later: Flasks
 ) -> None:
     """The model was changed while the flask was watched: two frames each."""
-    from cases.command_line import command_line
-
     one = simulated_flasks(donors=1, flasks=1, frames=4, seed=9)
     state = record_flasks(tmp_path / "state", index_model, one)
     with SqliteRecord(state.record, readonly=True) as record:
@@ -304,6 +332,24 @@ def test_frames_that_were_judged_by_another_model_are_no_part_of_the_estimate(
     assert code == 0, said
     (fact,) = facts(mixed)
     assert fact.link.frames == tuple(row.frame_id for row in rows[2:])
+
+
+def test_where_the_model_has_no_unit_the_first_one_told_stands(tmp_path: Path, model: Path, later: Flasks) -> None:
+    plain = Path(shutil.copytree(model, tmp_path / "plain"))
+    text = (plain / "model.json").read_text(encoding="utf-8")
+    (plain / "model.json").write_text(text.replace('"pg/mL"', '""'), encoding="utf-8")
+    write_manifest(plain)
+    state = record_flasks(tmp_path / "state", plain, later)
+
+    def add(flask: str, units: str) -> tuple[int, str]:
+        words = ("--units", units, "--state", state.root, "--model", plain)
+        return command_line("assay", "add", *told(50.0, flask), *words)
+
+    assert add("D1-F1", "pg/mL")[0] == 0
+    code, said = add("D1-F2", "ng/mL")
+    assert code == 2
+    assert "told in ng/mL, flask 'D1-F1' has it in pg/mL; convert the value" in said
+    assert add("D1-F2", "pg/ml")[0] == 0
 
 
 def test_results_change_neither_rows_nor_alarms(assay: Assay, state: StateFolder) -> None:
