@@ -147,8 +147,8 @@ def _rolling(pen: _Pen, box: Box, one: BiomarkerAgreement, last: int) -> None:
         for at, coverage, _ in known[-1:]:
             pen.dot(at, y(coverage), INSIDE)
     else:
-        middle = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
-        pen.text(*middle, f"{one.whole.flasks} flasks: too few to judge", SOFT, 16, "mm")
+        # between two lines of the grid
+        pen.text((box[0] + box[2]) / 2, y(0.625), f"{one.whole.flasks} flasks: too few to judge", SOFT, 16, "mm")
     for number in _places(len(points)):
         day = points[number].at
         pen.text(x(number + 1), box[3] + 6, f"{number + 1}", SOFT, 13, "ma")
