@@ -16,11 +16,15 @@ from monitor.messages import AlarmChanged, Channel, DriftDetected, EstimateState
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one row brought: the rolling estimate after it, drift events, alarm events."""
+    """What one row brought: the rolling estimate after it, drift events, alarm events.
+
+    counted: whether it is a frame that went into the rolling estimate.
+    """
 
     rolling: RollingEstimate
     drifts: tuple[DriftDetected, ...] = ()
     alarms: tuple[AlarmChanged, ...] = ()
+    counted: bool = False
 
 
 class FlaskState:
@@ -48,11 +52,12 @@ class FlaskState:
         alarms = self._alarms[Channel.ARRIVAL].clear(_evidence(row, row.at, "frames arrive again"))
         drifts, upstream, usable = self._look(row)
         alarms += upstream
-        if usable and row.estimate.state is EstimateState.OK:
+        counted = usable and row.estimate.state is EstimateState.OK
+        if counted:
             self._window.add(row.at, row.estimate)
             found, raised = self._potency_step(row)
             drifts, alarms = drifts + found, alarms + raised
-        return Step(self._window.estimate(), tuple(drifts), tuple(alarms))
+        return Step(self._window.estimate(), tuple(drifts), tuple(alarms), counted)
 
     def _silence(self, row: SilenceRow) -> list[AlarmChanged]:
         silent = row.silent
