@@ -7,7 +7,7 @@ from datetime import datetime
 from rich.table import Table
 from rich.text import Text
 
-from monitor.messages import AlarmChanged, AlarmState, PotencyEstimated
+from monitor.messages import AlarmChanged, AlarmState, AlarmStatus, Channel, PotencyEstimated
 from services.record.base import Record
 from services.results import inert
 
@@ -23,17 +23,27 @@ class FlaskLine:
     alarms: tuple[AlarmChanged, ...]
 
 
+STANDING = frozenset((AlarmStatus.UNACKNOWLEDGED, AlarmStatus.ACKNOWLEDGED, AlarmStatus.LATCHED))
+
+
 def standing(alarms: Sequence[AlarmChanged]) -> dict[str, tuple[AlarmChanged, ...]]:
-    """Return the alarms that were raised and not cleared, by flask, from events in order of time."""
-    open_alarms: dict[str, AlarmChanged] = {}
+    """Return the alarms that were raised and not cleared, by flask, from events in order of time.
+
+    Each is the event that raised it, with the status that it has by now; what was put on the shelf does not stand.
+    """
+    raised: dict[tuple[str, Channel], AlarmChanged] = {}
+    status: dict[tuple[str, Channel], AlarmStatus] = {}
     for event in alarms:
+        place = (event.flask, event.channel)
         if event.state is AlarmState.RAISED:
-            open_alarms[event.alarm_id] = event
-        else:
-            open_alarms.pop(event.alarm_id, None)
+            raised[place] = event
+        by_state = AlarmStatus.UNACKNOWLEDGED if event.state is AlarmState.RAISED else AlarmStatus.NORMAL
+        status[place] = event.status or by_state
     flasks: dict[str, tuple[AlarmChanged, ...]] = {}
-    for event in open_alarms.values():
-        flasks[event.flask] = (*flasks.get(event.flask, ()), event)
+    for place, event in raised.items():
+        if status[place] in STANDING:
+            stands = event.model_copy(update={"status": status[place]})
+            flasks[event.flask] = (*flasks.get(event.flask, ()), stands)
     return flasks
 
 
@@ -89,7 +99,13 @@ def _interval(potency: float | None, low: float | None, high: float | None) -> s
 def _alarm(alarms: Sequence[AlarmChanged]) -> Text:
     if not alarms:
         return Text("none", style="green")
-    return Text(", ".join(f"{a.channel.value} since {a.estimated_onset_at:%H:%M}" for a in alarms), style="bold red")
+    known = all(alarm.status is AlarmStatus.ACKNOWLEDGED for alarm in alarms)
+    told = ", ".join(
+        f"{a.channel.value} since {a.estimated_onset_at:%H:%M}"
+        + (" (acknowledged)" if a.status is AlarmStatus.ACKNOWLEDGED else "")
+        for a in alarms
+    )
+    return Text(told, style="yellow" if known else "bold red")
 
 
 def _age(now: datetime, then: datetime) -> str:

@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from monitor.errors import BackPressure, SettingsError
 from monitor.frames.layout import Layout
 from monitor.frames.reader import ReadLimits
 from monitor.frames.samples import read_samples
+from monitor.messages import OperatorActed
 from services.clock import Clock
 from services.ingest.admission import Admission
 from services.ingest.candidates import Candidates, Patience
@@ -70,6 +71,8 @@ class Ingester:
     clock
         The culture's clock: when frames arrived, and how long a flask is silent. Waiting for files goes by the
         machine's own.
+    actions
+        Gives what operators did to alarms that no predictor has taken in yet.
     ring
         Where the pixels of admitted frames are left for segmenters on this machine; None leaves them to the files.
 
@@ -88,6 +91,7 @@ class Ingester:
         clock: Clock,
         log: Any = None,  # noqa: ANN401 (structlog's loggers have no common type)
         ring: RingWriter | None = None,
+        actions: Callable[[], Sequence[OperatorActed]] = tuple,
     ) -> None:
         watch = settings.watch
         self._root = watch.folder.resolve()
@@ -124,6 +128,7 @@ class Ingester:
         self._announce_from = self._last_change + settle_s
         self._confirm: float | None = None
         self._settled = settled
+        self._actions = actions
         self._series_is_over = False
         self._next_settled = 0.0
 
@@ -161,6 +166,8 @@ class Ingester:
         if now >= self._next_epoch:
             self._next_epoch = now + EPOCH_S
             self._feed.follow()
+            if actions := self._actions():
+                self._feed.pass_on(actions, self._settings.predictor.partitions)
         self._finder.take_hints(self._quarantine)
         if self._finder.step():
             self._after_scan()

@@ -172,7 +172,9 @@ class Settings(BaseSettings):
     @property
     def digest(self) -> str:
         """sha256 of the settings that can change a number (not of folders, addresses or process counts)."""
-        scientific = self.model_dump_json(include={"culture": True, "watch": {"pixel_size_um", "layout"}})
+        scientific = self.model_dump_json(
+            include={"culture": True, "watch": {"pixel_size_um", "layout"}}, exclude={"culture": {"rules"}}
+        )
         return hashlib.sha256(scientific.encode()).hexdigest()
 
 

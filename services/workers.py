@@ -110,7 +110,8 @@ def _run_ingester(
     from services.ledger import Ledger
 
     with Ledger(state.ledger) as ledger, SqliteRecord(state.record) as record, ring_to_fill(settings, state) as ring:
-        ingester = Ingester(settings, bus, ledger, record.settled_ids, make_clock(settings.clock), ring=ring)
+        clock, actions = make_clock(settings.clock), record.waiting_actions
+        ingester = Ingester(settings, bus, ledger, record.settled_ids, clock, ring=ring, actions=actions)
         ingester.run(stop, until_idle_s=until_idle_s, until_settled=until_settled)
     return EXIT_OK
 

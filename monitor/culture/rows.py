@@ -1,4 +1,4 @@
-"""The stored rows that a flask's history is folded from: measured frames and observed silences."""
+"""The stored rows that a flask's history is folded from: measured frames, observed silences, operators' actions."""
 
 import hashlib
 from typing import Annotated, Literal
@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field
 
 from monitor.frames.identity import FrameId, FrameKey, Name
-from monitor.messages import Digest, Fact, FlaskSilent, FrameEstimate, FrameQuality, Provenance
+from monitor.messages import Digest, Fact, FlaskSilent, FrameEstimate, FrameQuality, OperatorActed, Provenance
 
 
 class FrameRow(Fact):
@@ -68,7 +68,30 @@ class SilenceRow(Fact):
         return self.silent.flask
 
 
-CultureRow = FrameRow | SilenceRow
+class OperatorRow(Fact):
+    """That an operator acknowledged, shelved or otherwise dealt with an alarm."""
+
+    kind: Literal["operator"] = "operator"
+    row_id: Digest
+    acted: OperatorActed
+
+    @classmethod
+    def of(cls, acted: OperatorActed) -> "OperatorRow":
+        """Return the row of an action; its id is the action's."""
+        return cls(row_id=hashlib.sha256(f"operator\x1f{acted.action_id}".encode()).hexdigest(), acted=acted)
+
+    @property
+    def at(self) -> AwareDatetime:
+        """When it counts in the culture's time."""
+        return self.acted.at
+
+    @property
+    def flask(self) -> Name:
+        """The flask the row belongs to."""
+        return self.acted.flask
+
+
+CultureRow = FrameRow | SilenceRow | OperatorRow
 
 
 def fold_order(row: CultureRow) -> tuple[AwareDatetime, str]:

@@ -4,6 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from monitor.culture.rules import AlarmRules
 from monitor.drift.budget import FalseAlarmBudget
 
 Positive = Annotated[float, Field(gt=0.0)]
@@ -22,8 +23,9 @@ class CultureSettings(BaseModel):
     focus_drop: share of its baseline that focus must lose before it counts as lost, beside four deviations;
     min_cells: a frame with fewer cells is not assessable;
     raise_after_frames: frames in a row before an optics or segmentation alarm is raised;
-    clear_after_frames: frames in a row back inside the limits before it clears; a potency alarm never clears by
-    itself.
+    clear_after_frames: frames in a row back inside the limits before it clears; a potency alarm clears only after
+    somebody acknowledged it;
+    rules: what each alarm means and asks for, in words; one that leaves a word out is refused.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,6 +40,7 @@ class CultureSettings(BaseModel):
     min_cells: Annotated[int, Field(ge=1)] = 8
     raise_after_frames: Annotated[int, Field(ge=1)] = 2
     clear_after_frames: Annotated[int, Field(ge=1)] = 4
+    rules: AlarmRules = AlarmRules()
 
     @model_validator(mode="after")
     def _can_be_kept(self) -> Self:

@@ -4,23 +4,46 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from monitor.culture.alarms import Alarm, Delay, Evidence, event_id_of
+from monitor.culture.alarms import Alarm, AlarmStanding, AlarmTransition, Delay, Evidence, event_id_of
 from monitor.culture.optics import OpticsWatch
 from monitor.culture.potency import PotencyWatch
-from monitor.culture.rows import CultureRow, FrameRow, SilenceRow, fold_order
+from monitor.culture.rows import CultureRow, FrameRow, OperatorRow, SilenceRow, fold_order
+from monitor.culture.rules import UPSTREAM, rules_by_channel
 from monitor.culture.settings import CultureSettings
 from monitor.culture.window import RollingWindow
 from monitor.drift.base import Detection
-from monitor.messages import AlarmChanged, Channel, DriftDetected, EstimateState, FrameQuality, RollingEstimate
+from monitor.messages import (
+    AlarmChanged,
+    AlarmStatus,
+    Channel,
+    DriftDetected,
+    EstimateState,
+    FrameQuality,
+    OperatorActed,
+    OperatorAction,
+    RollingEstimate,
+)
+
+SAID = {
+    OperatorAction.ACKNOWLEDGE: "acknowledged",
+    OperatorAction.SHELVE: "shelved",
+    OperatorAction.UNSHELVE: "taken back from the shelf",
+    OperatorAction.OUT_OF_SERVICE: "taken out of service",
+    OperatorAction.IN_SERVICE: "brought back into service",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one row brought: the rolling estimate after it, drift events, alarm events."""
+    """What one row brought: the rolling estimate after it, drift events, alarm events, and where alarms came to stand.
+
+    `alarms` is what a person should hear of; `transitions` is everything, for the audit log.
+    """
 
     rolling: RollingEstimate
     drifts: tuple[DriftDetected, ...] = ()
     alarms: tuple[AlarmChanged, ...] = ()
+    transitions: tuple[AlarmTransition, ...] = ()
 
 
 class FlaskState:
@@ -36,14 +59,40 @@ class FlaskState:
         self._window = RollingWindow(settings.window_frames)
         self._optics = OpticsWatch(settings)
         self._potency = PotencyWatch(settings)
-        self._delays = {Channel.OPTICS: Delay(), Channel.SEGMENTATION: Delay()}
-        self._alarms = {channel: Alarm(flask, channel) for channel in Channel}
+        self._delays = {channel: Delay() for channel in (Channel.OPTICS, Channel.SEGMENTATION, Channel.POTENCY)}
+        self._moves: list[AlarmTransition] = []
+        rules = rules_by_channel(settings.rules)
+        self._alarms = {channel: Alarm(flask, channel, rule, self._moves) for channel, rule in rules.items()}
+        self._in_trouble: frozenset[Channel] = frozenset()
         self._last: FrameRow | None = None
+
+    def status(self, channel: Channel) -> AlarmStatus:
+        """Return where the alarm of a channel stands."""
+        return self._alarms[channel].status
+
+    def standings(self) -> tuple[AlarmStanding, ...]:
+        """Return the alarms that are not normal, in the order of their channels."""
+        found = (alarm.standing() for alarm in self._alarms.values())
+        return tuple(standing for standing in found if standing is not None)
 
     def step(self, row: CultureRow) -> Step:
         """Take the next row."""
-        if isinstance(row, SilenceRow):
-            return Step(self._window.estimate(), alarms=tuple(self._silence(row)))
+        drifts: list[DriftDetected] = []
+        events = self._shelves_that_end(row)
+        if isinstance(row, FrameRow):
+            drifts, alarms = self._frame(row)
+            events += alarms
+        else:
+            events += self._silence(row) if isinstance(row, SilenceRow) else self._act(row)
+        self._inhibit(row)
+        if events:
+            # several events of one alarm in one step all say where it stands after the step
+            events = [event.model_copy(update={"status": self.status(event.channel)}) for event in events]
+        moves = tuple(self._moves)
+        self._moves.clear()
+        return Step(self._window.estimate(), tuple(drifts), tuple(events), moves)
+
+    def _frame(self, row: FrameRow) -> tuple[list[DriftDetected], list[AlarmChanged]]:
         self._last = row
         alarms = self._alarms[Channel.ARRIVAL].clear(_evidence(row, row.at, "frames arrive again"))
         drifts, upstream, usable = self._look(row)
@@ -52,7 +101,52 @@ class FlaskState:
             self._window.add(row.at, row.estimate)
             found, raised = self._potency_step(row)
             drifts, alarms = drifts + found, alarms + raised
-        return Step(self._window.estimate(), tuple(drifts), tuple(alarms))
+        return drifts, alarms
+
+    def _shelves_that_end(self, row: CultureRow) -> list[AlarmChanged]:
+        events = []
+        for alarm in self._alarms.values():
+            if alarm.shelved_until is not None and row.at >= alarm.shelved_until:
+                cause = f"its time on the shelf was over at {alarm.shelved_until:%Y-%m-%d %H:%M} UTC"
+                events += alarm.unshelve(Evidence(row.row_id, self._last_frame_id, row.at, row.at, cause))
+        return events
+
+    def _act(self, row: OperatorRow) -> list[AlarmChanged]:
+        acted = row.acted
+        alarm = self._alarms.get(acted.channel)
+        if alarm is None:
+            return []
+        evidence = Evidence(row.row_id, self._last_frame_id, row.at, row.at, _said(acted), acted.by)
+        match acted.action:
+            case OperatorAction.ACKNOWLEDGE:
+                events = alarm.acknowledge(evidence)
+                if events and acted.channel is Channel.POTENCY:
+                    self._potency.reset()
+                return events
+            case OperatorAction.SHELVE:
+                assert acted.until is not None
+                return alarm.shelve(evidence, acted.until)
+            case OperatorAction.UNSHELVE:
+                return alarm.unshelve(evidence)
+            case OperatorAction.OUT_OF_SERVICE:
+                return alarm.take_out(evidence)
+            case OperatorAction.IN_SERVICE:
+                return alarm.bring_back(evidence)
+
+    def _inhibit(self, row: CultureRow) -> None:
+        """Note which channels cannot be judged because one above them is in trouble."""
+        in_trouble = frozenset(channel for channel, alarm in self._alarms.items() if alarm.active)
+        if in_trouble == self._in_trouble:
+            return
+        self._in_trouble = in_trouble
+        for channel, above in UPSTREAM.items():
+            inhibitor = next((one for one in above if one in in_trouble), None)
+            why = f"{inhibitor} is in trouble" if inhibitor else "the channels above are in order again"
+            self._alarms[channel].inhibit(inhibitor, Evidence(row.row_id, self._last_frame_id, row.at, row.at, why))
+
+    @property
+    def _last_frame_id(self) -> str | None:
+        return self._last.frame_id if self._last is not None else None
 
     def _silence(self, row: SilenceRow) -> list[AlarmChanged]:
         silent = row.silent
@@ -93,17 +187,33 @@ class FlaskState:
         return []
 
     def _potency_step(self, row: FrameRow) -> tuple[list[DriftDetected], list[AlarmChanged]]:
-        assert row.estimate.potency is not None
-        found, since = self._potency.judge(row.estimate.potency, row.at), self._potency.falling_since
-        if found is None or since is None or self._alarms[Channel.POTENCY].active:
+        potency, alarm = row.estimate.potency, self._alarms[Channel.POTENCY]
+        assert potency is not None
+        found, since = self._potency.judge(potency, row.at), self._potency.falling_since
+        if found is None:
+            return [], self._potency_back(row, alarm)
+        self._delays[Channel.POTENCY].note(True, row.at)
+        if since is None or (alarm.active and not alarm.acknowledged):
             return [], []
         cause = (
-            f"potency fell: this frame {row.estimate.potency:.0f} %, rolling {self._window.estimate().potency:.0f} %, "
+            f"potency fell: this frame {potency:.0f} %, rolling {self._window.estimate().potency:.0f} %, "
             f"usual for this flask {self._potency.centre:.0f} % ± {self._potency.sd:.0f}; "
             f"falling since {since:%Y-%m-%d %H:%M} UTC"
         )
-        alarms = self._alarms[Channel.POTENCY].raise_(_evidence(row, since, cause))
-        return [self._drift(row, Channel.POTENCY, self._potency.detector, found)], alarms
+        events = alarm.raise_(_evidence(row, since, cause), anew=True)
+        return [self._drift(row, Channel.POTENCY, self._potency.detector, found)], events
+
+    def _potency_back(self, row: FrameRow, alarm: Alarm) -> list[AlarmChanged]:
+        """Count frames that say that potency is back; after some of them the trouble is over."""
+        rolling = self._window.estimate().potency
+        if not alarm.active or rolling is None:
+            return []
+        delay = self._delays[Channel.POTENCY]
+        delay.note(not self._potency.back(rolling), row.at)
+        if delay.good < self._settings.clear_after_frames:
+            return []
+        cause = f"potency is back at {rolling:.0f} %, usual for this flask {self._potency.centre:.0f} %"
+        return alarm.clear(_evidence(row, row.at, cause))
 
     def _drift(self, row: FrameRow, channel: Channel, detector: str, found: Detection) -> DriftDetected:
         watched = self._potency if channel is Channel.POTENCY else self._optics
@@ -140,6 +250,11 @@ def _unreadable(quality: FrameQuality) -> str:
         case "merged":
             return f"{100 * quality.merged_fraction:.0f} % of the cells are likely several in one; look at the overlay"
     return ""
+
+
+def _said(acted: OperatorActed) -> str:
+    until = f" until {acted.until:%Y-%m-%d %H:%M} UTC" if acted.until else ""
+    return f"{SAID[acted.action]} by {acted.by}{until}" + (f": {acted.why}" if acted.why else "")
 
 
 def _evidence(row: FrameRow, onset_at: datetime, cause: str) -> Evidence:

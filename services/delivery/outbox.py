@@ -202,6 +202,10 @@ class Outbox:
         where = "(?1 IS NULL OR d.state = ?1) AND (?2 IS NULL OR d.receiver = ?2) ORDER BY d.rowid"
         return [_letter(row) for row in self._select(where, (state, receiver))]
 
+    def of_alarm(self, alarm_id: str) -> list[Letter]:
+        """Return the letters about one alarm, in the order in which they were added."""
+        return [_letter(row) for row in self._select("d.alarm_id = ? ORDER BY d.rowid", (alarm_id,))]
+
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()

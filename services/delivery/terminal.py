@@ -54,6 +54,7 @@ def alarm_line(event: AlarmChanged) -> str:
     parts.append(event.cause)
     if event.state is AlarmState.RAISED:
         parts.append(f"-> {event.action}")
+        parts.append(f"(by {event.respond_by.astimezone(UTC):%H:%MZ})" if event.respond_by else "")
     return " ".join(printable(part) for part in parts if part)
 
 

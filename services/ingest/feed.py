@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from monitor.messages import FlaskSilent, FrameArrived
+from monitor.messages import FlaskSilent, FrameArrived, OperatorActed
 from services.ledger import Ledger
 from services.transport.bus import Bus
 from services.transport.stage import Publication
@@ -66,6 +66,15 @@ class Feed:
         """Queue frames and note it in the ledger. Raises `BackPressure`."""
         self._bus.publish([Publication(FRAMES, f"frame:{frame.frame_id}", frame) for frame in frames])
         self._ledger.mark_queued(frame.frame_id for frame in frames)
+
+    def pass_on(self, actions: Sequence[OperatorActed], partitions: int) -> None:
+        """Queue what operators did for the flasks' predictors, each once. Raises `BackPressure`."""
+        self._bus.publish(
+            [
+                Publication(segmented(partition_of(acted.flask, partitions)), f"acted:{acted.action_id}", acted)
+                for acted in actions
+            ]
+        )
 
     def tell(self, silent: FlaskSilent, partitions: int) -> None:
         """Queue a silence for the flask's predictor, once. Raises `BackPressure`."""
