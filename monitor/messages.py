@@ -314,6 +314,17 @@ class AlarmChanged(Message):
     respond_by: AwareDatetime | None = None
 
 
+class AlarmsGrouped(Message):
+    """Several changes of alarms in one notification, in the order in which they were to be told.
+
+    Each change keeps its `event_id`, by which a receiver can tell what it has seen; `group_id` is a digest of them.
+    """
+
+    kind: Literal["alarms_grouped"] = "alarms_grouped"
+    group_id: Digest
+    changes: Annotated[tuple[AlarmChanged, ...], Field(min_length=2)]
+
+
 class OperatorAction(StrEnum):
     """What an operator can do to an alarm."""
 
@@ -360,6 +371,7 @@ AnyMessage = Annotated[
     | FlaskSilent
     | DriftDetected
     | AlarmChanged
+    | AlarmsGrouped
     | OperatorActed,
     Field(discriminator="kind"),
 ]

@@ -130,13 +130,27 @@ class WebhookSettings(Section):
 
 
 class NotifierSettings(Section):
-    """Who is told; failed deliveries are retried from `retry_first_s`, doubling up to `retry_most_s`."""
+    """Who is told; failed deliveries are retried from `retry_first_s`, doubling up to `retry_most_s`.
+
+    flood_most: notifications to a receiver in `flood_window_s`, never more; the first `flood_singly` of them tell of
+    one change each, later ones of everything that waits.
+    """
 
     webhooks: tuple[WebhookSettings, ...] = ()
     terminal: bool = True
     retry_first_s: Seconds = 5.0
     retry_most_s: Seconds = 3600.0
     give_up_after_s: Seconds = 86_400.0
+    flood_most: Annotated[int, Field(ge=2)] = 10
+    flood_singly: Annotated[int, Field(ge=1)] = 5
+    flood_window_s: Seconds = 600.0
+
+    @model_validator(mode="after")
+    def _room_for_groups(self) -> "NotifierSettings":
+        if self.flood_singly >= self.flood_most:
+            message = f"flood_singly {self.flood_singly} leaves no room for groups; set it below flood_most"
+            raise ValueError(f"{message} {self.flood_most}")
+        return self
 
 
 class ClockSettings(Section):

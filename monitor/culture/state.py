@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from monitor.culture.alarms import Alarm, AlarmStanding, AlarmTransition, Delay, Evidence, event_id_of
+from monitor.culture.legibility import unreadable
 from monitor.culture.optics import OpticsWatch
 from monitor.culture.potency import PotencyWatch
 from monitor.culture.rows import CultureRow, FrameRow, OperatorRow, SilenceRow, fold_order
@@ -18,7 +19,6 @@ from monitor.messages import (
     Channel,
     DriftDetected,
     EstimateState,
-    FrameQuality,
     OperatorActed,
     OperatorAction,
     RollingEstimate,
@@ -172,7 +172,7 @@ class FlaskState:
             drifts.append(self._drift(row, Channel.OPTICS, "shewhart-focus", verdict.detection))
         # what is out of focus cannot be read either: optics names the cause, segmentation is judged neither way
         unseen = (verdict.bad or optics.active) and not row.quality.passes
-        cause = _unreadable(row.quality)
+        cause = unreadable(row.quality, active=segmentation.active)
         unread = None if unseen else bool(cause)
         alarms += self._delayed(Channel.SEGMENTATION, unread, row, cause)
         return drifts, alarms, not (verdict.bad or unread or optics.active or segmentation.active)
@@ -238,18 +238,6 @@ def fold(flask: str, rows: Iterable[CultureRow], settings: CultureSettings) -> l
     distinct = {row.row_id: row for row in rows}
     state = FlaskState(flask, settings)
     return [(row, state.step(row)) for row in sorted(distinct.values(), key=fold_order)]
-
-
-def _unreadable(quality: FrameQuality) -> str:
-    """Return why masks of a frame cannot be relied on, empty when they can; focus and light are for the optics."""
-    match quality.reason:
-        case "not_understood":
-            return f"the network cannot read the images: doubt {quality.doubt:.2f}; fine-tune it on fields like these"
-        case "debris":
-            return f"debris covers {100 * quality.debris_fraction:.0f} % of the ground; wash, or look at the culture"
-        case "merged":
-            return f"{100 * quality.merged_fraction:.0f} % of the cells are likely several in one; look at the overlay"
-    return ""
 
 
 def _said(acted: OperatorActed) -> str:

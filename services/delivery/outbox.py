@@ -34,6 +34,8 @@ CREATE TABLE IF NOT EXISTS deliveries (
 CREATE INDEX IF NOT EXISTS deliveries_next ON deliveries (receiver, state, next_try);
 CREATE INDEX IF NOT EXISTS deliveries_alarm ON deliveries (alarm_id, receiver, state);
 CREATE TABLE IF NOT EXISTS holds (receiver TEXT PRIMARY KEY, until REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS notices (receiver TEXT NOT NULL, sent_at REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS notices_sent ON notices (receiver, sent_at);
 """
 COLUMNS = (
     "d.event_id, d.receiver, d.state, d.attempts, d.refusals, d.added_at, d.next_try, d.delivered_at, d.last_error"
@@ -145,6 +147,41 @@ class Outbox:
             except ValidationError as error:
                 message = f"cannot be read by this version: {error.errors()[0]['msg']}"
                 self._close(found[0][0], receiver, DeliveryState.GIVEN_UP, message, refused=False)
+
+    def group(self, receiver: str, most: int) -> list[Letter]:
+        """Return what is due for a receiver, in the order in which it was added; at most so many letters.
+
+        Of an alarm with a letter that waits for a later try, nothing after that letter is in the group.
+        """
+        found, held, now = [], set(), self._now()
+        for row in self._select("d.state = 'waiting' AND d.receiver = ? ORDER BY d.rowid", (receiver,)):
+            try:
+                letter = _letter(row)
+            except ValidationError:  # given up when its turn comes
+                continue
+            alarm_id = letter.fact.alarm_id
+            if alarm_id in held or letter.next_try.timestamp() > now:
+                held.add(alarm_id)
+            else:
+                found.append(letter)
+        return found[:most]
+
+    def sent(self, receiver: str, window_s: float) -> list[float]:
+        """Return when notifications went to a receiver within the last `window_s` seconds, ascending, as `now` is."""
+        query = "SELECT sent_at FROM notices WHERE receiver = ? AND sent_at > ? ORDER BY sent_at"
+        with self._lock:
+            return [at for (at,) in self._connection.execute(query, (receiver, self._now() - window_s))]
+
+    def note_sent(self, receiver: str, window_s: float) -> None:
+        """Note that a notification went to a receiver just now; what is older than the window is forgotten."""
+        now = self._now()
+        with self._write() as connection:
+            connection.execute("DELETE FROM notices WHERE receiver = ? AND sent_at <= ?", (receiver, now - window_s))
+            connection.execute("INSERT INTO notices VALUES (?, ?)", (receiver, now))
+
+    def now(self) -> float:
+        """Return the time of the outbox's clock, in seconds since 1970."""
+        return self._now()
 
     def due(self) -> int:
         """Count the letters that could be sent now, those under way included."""

@@ -1,9 +1,10 @@
 """Webhooks: a signed POST of the alarm as JSON, to an address that is checked at the moment of sending.
 
 Headers: `X-Cellvigil-Timestamp` (seconds since 1970), `X-Cellvigil-Signature` (`sha256=` and the HMAC of timestamp, a
-dot and the body) and `Idempotency-Key` (the event's id). An event is sent until the receiver answers 2xx. Should this
-process die between that answer and the note of it, the receiver gets the same event again under the same key: at least
-once on the wire, and once for a receiver that keeps the keys it has seen.
+dot and the body) and `Idempotency-Key` (the event's id, or the group's where several changes are sent as one
+`alarms_grouped`). It is sent until the receiver answers 2xx. Should this process die between that answer and the note
+of it, the receiver gets the same again under the same key: at least once on the wire, and once for a receiver that keeps
+the keys it has seen.
 """
 
 import hashlib
@@ -25,9 +26,8 @@ from typing import Self
 from urllib.parse import SplitResult, quote, urlsplit
 
 from monitor.errors import SettingsError
-from monitor.messages import AlarmChanged
 from services.delivery.address import Resolve, checked_addresses, is_loopback, is_number, system_addresses
-from services.delivery.receiver import DeliveryFailed
+from services.delivery.receiver import DeliveryFailed, Notice, notice_id
 from services.settings import WebhookSettings
 from services.telemetry import printable
 
@@ -96,14 +96,19 @@ class Webhook:
         mark = hashlib.sha256(self.settings.url.encode()).hexdigest()[:8]
         return f"webhook:{self.host}:{_port(self.address)}#{mark}"
 
-    def send(self, event: AlarmChanged) -> None:
-        """POST an event; return when the receiver has answered 2xx, else raise `DeliveryFailed`."""
+    @property
+    def grouped(self) -> bool:
+        """People are called by it."""
+        return True
+
+    def send(self, event: Notice) -> None:
+        """POST one change or a group; return when the receiver has answered 2xx, else raise `DeliveryFailed`."""
         body = event.model_dump_json().encode()
         timestamp = str(int(time.time()))
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "cellvigil",
-            "Idempotency-Key": quote(event.event_id, safe=":"),
+            "Idempotency-Key": quote(notice_id(event), safe=":"),
             "X-Cellvigil-Timestamp": timestamp,
             "X-Cellvigil-Signature": sign(self.secret, timestamp, body),
         }

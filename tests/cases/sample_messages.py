@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from monitor.frames.identity import FrameKey
 from monitor.messages import (
     AlarmChanged,
+    AlarmsGrouped,
     AlarmState,
     AlarmStatus,
     BlobRef,
@@ -96,6 +97,23 @@ ESTIMATED = PotencyEstimated(
     ),
 )
 
+ALARM = AlarmChanged(
+    event_id="a1",
+    alarm_id="a0",
+    flask="A1",
+    channel=Channel.POTENCY,
+    state=AlarmState.RAISED,
+    at=NOON,
+    frame_id=digest("alarm"),
+    estimated_onset_at=NOON - timedelta(hours=2),
+    priority="high",
+    cause="potency falls",
+    action="check the flask",
+    status=AlarmStatus.UNACKNOWLEDGED,
+    consequence="the batch is lost",
+    respond_by=NOON + timedelta(hours=2),
+)
+
 SAMPLES: tuple[Message, ...] = (
     arrived(),
     SEGMENTED,
@@ -116,22 +134,8 @@ SAMPLES: tuple[Message, ...] = (
         limit=5.06,
         provisional=False,
     ),
-    AlarmChanged(
-        event_id="a1",
-        alarm_id="a0",
-        flask="A1",
-        channel=Channel.POTENCY,
-        state=AlarmState.RAISED,
-        at=NOON,
-        frame_id=digest("alarm"),
-        estimated_onset_at=NOON - timedelta(hours=2),
-        priority="high",
-        cause="potency falls",
-        action="check the flask",
-        status=AlarmStatus.UNACKNOWLEDGED,
-        consequence="the batch is lost",
-        respond_by=NOON + timedelta(hours=2),
-    ),
+    ALARM,
+    AlarmsGrouped(group_id="g1", changes=(ALARM, ALARM.model_copy(update={"event_id": "a2", "flask": "B2"}))),
     OperatorActed(
         action_id="o1",
         flask="A1",

@@ -33,6 +33,7 @@ def settings_for(folder: Path, *urls: str, **notifier: object) -> Settings:
     key = secret_file(folder)
     hooks = tuple(WebhookSettings(url=url, secret_file=key, allow_private=True, timeout_s=1.0) for url in urls)
     values: dict[str, object] = {"terminal": False, "retry_first_s": 0.02, "retry_most_s": 0.1, "give_up_after_s": 60.0}
+    values |= {"flood_most": 1001, "flood_singly": 1000}  # every change alone; test_flood.py has them grouped
     return Settings(
         state=folder / "state",
         delivery=DeliverySettings(block_s=0.02, beat_s=0.2),
@@ -250,6 +251,7 @@ class Failing:
     """A receiver that fails as told, then takes everything."""
 
     name = "failing"
+    grouped = False
 
     def __init__(self, *failures: Exception) -> None:
         self.failures = list(failures)

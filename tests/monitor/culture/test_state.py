@@ -1,5 +1,6 @@
 """The history of one flask: what raises an alarm, what clears it, what holds it back, and that order does not count."""
 
+import math
 import random
 from collections.abc import Sequence
 
@@ -13,6 +14,7 @@ from monitor.culture.settings import CultureSettings
 from monitor.culture.state import FlaskState, Step, fold
 from monitor.drift.budget import FalseAlarmBudget
 from monitor.messages import AlarmState, AlarmStatus, Channel, OperatorAction
+from monitor.segmentation.quality import QualitySettings
 
 SETTINGS = CultureSettings(baseline_frames=8, window_frames=6, baseline_sd=10.0, cusum_reference_k=0.5)
 
@@ -386,3 +388,32 @@ def test_every_event_says_where_the_alarm_stands_afterwards() -> None:
             last = state.status(alarm.channel)
             assert alarm.status is last
     assert last is not AlarmStatus.NORMAL
+
+
+def hovering(limit: float) -> list[float]:
+    """A slow wave of 0.03 about a limit with noise of 0.02; a plain threshold is crossed 280 times by it."""
+    chance = random.Random(3)
+    return [limit + 0.03 * math.sin(2.0 * math.pi * n / 1000.0) + chance.gauss(0.0, 0.02) for n in range(2000)]
+
+
+def raised_by(rows: Sequence[CultureRow]) -> int:
+    return sum(state == "raised" for _, state, _ in told(fold("A1", rows, CultureSettings())))
+
+
+@pytest.mark.parametrize("hovers", ["focus", "light", "doubt"])
+def test_a_value_that_hovers_at_its_limit_raises_at_most_four_alarms_in_two_thousand_frames(hovers: str) -> None:
+    still = healthy(0, CultureSettings().baseline_frames)
+    limit = {"focus": 0.75, "light": 0.3, "doubt": QualitySettings().max_doubt}[hovers]
+    rows: list[CultureRow] = []
+    for number, value in enumerate(hovering(limit), len(still)):
+        if hovers == "focus":
+            rows.append(frame_row(number, focus=value))
+        elif hovers == "light":
+            rows.append(frame_row(number, illumination=value))
+        else:
+            refused = value > limit
+            row = frame_row(number, reason="not_understood" if refused else None)
+            rows.append(row.model_copy(update={"quality": row.quality.model_copy(update={"doubt": value})}))
+    crossed = [value < limit for value in hovering(limit)]
+    assert sum(later and not earlier for earlier, later in zip(crossed, crossed[1:], strict=False)) > 250
+    assert 1 <= raised_by([*still, *rows]) <= 4
