@@ -128,7 +128,7 @@ class Flood:
 
 
 def flood(flasks: int, within_s: float, seed: int) -> Flood:
-    """Let a fleet cross within some seconds, and deliver to one receiver through the real outbox on a clock of its own."""
+    """Let a fleet cross within some seconds and deliver through the real outbox, on a clock of its own."""
     settings, clock = NotifierSettings(), _Now()
     pace = Pace(settings.flood_most, settings.flood_singly, settings.flood_window_s)
     arrivals = np.sort(np.random.default_rng(seed).uniform(0.0, within_s, flasks)).tolist()

@@ -1,4 +1,4 @@
-"""Whether the outlines of a frame can be relied on: the limits are those of the quality check, their way back is here."""
+"""Whether the outlines of a frame can be relied on: the limits are the quality check's, the way back is here."""
 
 from monitor.messages import FrameQuality
 from monitor.segmentation.quality import QualitySettings

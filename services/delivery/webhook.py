@@ -3,8 +3,8 @@
 Headers: `X-Cellvigil-Timestamp` (seconds since 1970), `X-Cellvigil-Signature` (`sha256=` and the HMAC of timestamp, a
 dot and the body) and `Idempotency-Key` (the event's id, or the group's where several changes are sent as one
 `alarms_grouped`). It is sent until the receiver answers 2xx. Should this process die between that answer and the note
-of it, the receiver gets the same again under the same key: at least once on the wire, and once for a receiver that keeps
-the keys it has seen.
+of it, the receiver gets the same again under the same key: at least once on the wire, and once for a receiver that
+keeps the keys it has seen.
 """
 
 import hashlib

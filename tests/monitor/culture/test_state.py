@@ -1,5 +1,6 @@
 """The history of one flask: what raises an alarm, what clears it, what holds it back, and that order does not count."""
 
+import itertools
 import math
 import random
 from collections.abc import Sequence
@@ -415,5 +416,5 @@ def test_a_value_that_hovers_at_its_limit_raises_at_most_four_alarms_in_two_thou
             row = frame_row(number, reason="not_understood" if refused else None)
             rows.append(row.model_copy(update={"quality": row.quality.model_copy(update={"doubt": value})}))
     crossed = [value < limit for value in hovering(limit)]
-    assert sum(later and not earlier for earlier, later in zip(crossed, crossed[1:], strict=False)) > 250
+    assert sum(later and not earlier for earlier, later in itertools.pairwise(crossed)) > 250
     assert 1 <= raised_by([*still, *rows]) <= 4
