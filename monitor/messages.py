@@ -219,13 +219,23 @@ class PotencyEstimated(Message):
 
 
 class Channel(StrEnum):
-    """The separate kinds of trouble; an alarm names exactly one."""
+    """The separate kinds of trouble; an alarm names exactly one.
+
+    positions, frozen: of a flask whose frames are fewer than they were, or the same picture again and again; lag,
+    clock, disk: of the machine; delivery: the way of alarms to people.
+    """
 
     ARRIVAL = "arrival"
     OPTICS = "optics"
     SEGMENTATION = "segmentation"
     MORPHOLOGY = "morphology"
     POTENCY = "potency"
+    POSITIONS = "positions"
+    FROZEN = "frozen"
+    LAG = "lag"
+    CLOCK = "clock"
+    DISK = "disk"
+    DELIVERY = "delivery"
 
 
 class FlaskSilent(Message):
@@ -255,7 +265,10 @@ class DriftDetected(Message):
 
 
 class AlarmState(StrEnum):
-    """What happened to an alarm, after ISA-18.2: by itself the first two, the others by an operator or a clock."""
+    """What happened to an alarm, after ISA-18.2: by itself the first two, the others by an operator or a clock.
+
+    reminded: it is told again because nobody acknowledged it; tested: it is a test of the way to people.
+    """
 
     RAISED = "raised"
     CLEARED = "cleared"
@@ -264,6 +277,8 @@ class AlarmState(StrEnum):
     UNSHELVED = "unshelved"
     OUT_OF_SERVICE = "out_of_service"
     IN_SERVICE = "in_service"
+    REMINDED = "reminded"
+    TESTED = "tested"
 
 
 class AlarmStatus(StrEnum):

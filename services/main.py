@@ -600,6 +600,47 @@ def alarms_in(flask: Flask, channel: OneChannel = None, by: By = None, why: Why 
     _act("in_service", flask, channel, by, why, state)
 
 
+@alarms_app.command("silence")
+def alarms_silence(
+    flasks: Annotated[str, typer.Argument(help="Name, or a pattern such as 'A*'.")],
+    channel: Annotated[str | None, typer.Argument(help="Only this channel.")] = None,
+    hours: Annotated[float, typer.Option("--hours", min=0.01, max=168.0, help="For so long.")] = 1.0,
+    by: By = None,
+    why: Why = "",
+    state: State = None,
+) -> None:
+    """Tell nobody of some alarms for some hours; they are listed all the same, and told afterwards if they stand."""
+    from services.alarms.quiet import silence
+
+    raise typer.Exit(silence(_state_folder(state), flasks, channel, hours, _who(by), why))
+
+
+@alarms_app.command("silences")
+def alarms_silences(
+    state: State = None,
+    end: Annotated[str | None, typer.Option(help="End this one now.")] = None,
+    by: By = None,
+    json: AsJson = False,
+) -> None:
+    """List silences, or end one before its time."""
+    from services.alarms.quiet import end_silence, list_silences
+
+    folder = _state_folder(state)
+    raise typer.Exit(end_silence(folder, end, _who(by)) if end else list_silences(folder, as_json=json))
+
+
+@alarms_app.command("deliveries")
+def alarms_deliveries(
+    state: State = None,
+    everything: Annotated[bool, typer.Option("--all", help="Delivered ones, too.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Show which notifications wait for whom, and why; exit code 1 when one was given up."""
+    from services.alarms.quiet import list_deliveries
+
+    raise typer.Exit(list_deliveries(_state_folder(state), everything=everything, as_json=json))
+
+
 @alarms_app.command("log")
 def alarms_log(
     state: State = None,
@@ -629,13 +670,17 @@ def _act(
     state: Path | None,
     hours: float | None = None,
 ) -> None:
-    import getpass
-
     from monitor.messages import OperatorAction
     from services.alarms.acting import Wish, act
 
-    wish = Wish(OperatorAction(action), flask, channel, by or getpass.getuser(), why, hours)
+    wish = Wish(OperatorAction(action), flask, channel, _who(by), why, hours)
     raise typer.Exit(act(_state_folder(state), wish))
+
+
+def _who(by: str | None) -> str:
+    import getpass
+
+    return by or getpass.getuser()
 
 
 def _engine_store(state: Path | None) -> Any:  # noqa: ANN401 (EngineStore, whose import is heavy)

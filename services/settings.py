@@ -4,6 +4,7 @@ Precedence: command line > `CELLVIGIL__SECTION__KEY` environment > YAML file > d
 """
 
 import hashlib
+from datetime import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -129,18 +130,53 @@ class WebhookSettings(Section):
     timeout_s: Seconds = 10.0
 
 
+class MailSettings(Section):
+    """One mail server and whom to write to; the password lies in `password_file`, never in the settings themselves.
+
+    security: starttls and tls check the server's certificate; none is for a server on this machine.
+    """
+
+    host: str
+    port: Annotated[int, Field(ge=1, le=65535)] = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    user: str | None = None
+    password_file: Path | None = None
+    sender: str
+    recipients: Annotated[tuple[str, ...], Field(min_length=1)]
+    timeout_s: Seconds = 20.0
+
+
+class MqttSettings(Section):
+    """One MQTT broker; without `tls` only on this machine."""
+
+    host: str
+    port: Annotated[int, Field(ge=1, le=65535)] = 8883
+    tls: bool = True
+    topic: Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^+#\x00]+$")] = "cellvigil/alarms"
+    user: str | None = None
+    password_file: Path | None = None
+    client_id: Annotated[str, Field(min_length=1, max_length=23)] = "cellvigil"
+    timeout_s: Seconds = 10.0
+
+
 class NotifierSettings(Section):
     """Who is told; failed deliveries are retried from `retry_first_s`, doubling up to `retry_most_s`.
 
     flood_most: notifications to a receiver in `flood_window_s`, never more; the first `flood_singly` of them tell of
-    one change each, later ones of everything that waits.
+    one change each, later ones of everything that waits; repeat_s: how often an alarm is told again that nobody has
+    acknowledged; test_at: when, UTC, a test alarm goes to everybody each day.
     """
 
     webhooks: tuple[WebhookSettings, ...] = ()
+    mail: tuple[MailSettings, ...] = ()
+    mqtt: tuple[MqttSettings, ...] = ()
+    apprise_file: Path | None = None
     terminal: bool = True
     retry_first_s: Seconds = 5.0
     retry_most_s: Seconds = 3600.0
     give_up_after_s: Seconds = 86_400.0
+    repeat_s: Seconds | None = 14_400.0
+    test_at: time | None = None
     flood_most: Annotated[int, Field(ge=2)] = 10
     flood_singly: Annotated[int, Field(ge=1)] = 5
     flood_window_s: Seconds = 600.0

@@ -72,6 +72,48 @@ class AlarmRules(BaseModel):
         action="compare the cells with the reference run of the same hour",
         respond_within_s=8.0 * HOUR_S,
     )
+    positions: AlarmRule = AlarmRule(
+        priority="medium",
+        cause="a position was taken out of the scan, or its images are not written or not readable",
+        consequence="fewer fields stand for the flask, so that its estimates say less",
+        action="compare the microscope's list of positions with the folder; look into quarantine",
+        respond_within_s=8.0 * HOUR_S,
+    )
+    frozen: AlarmRule = AlarmRule(
+        priority="medium",
+        cause="the camera or its software writes one picture again under new names",
+        consequence="nobody watches this flask, though files come; a decline would go unseen",
+        action="look at the live view; restart the acquisition",
+        respond_within_s=HOUR_S,
+    )
+    lag: AlarmRule = AlarmRule(
+        priority="medium",
+        cause="more frames come than this machine works off, or a worker hangs",
+        consequence="estimates and alarms come late by as much as the queue is long",
+        action="look at `cellvigil status` and the logs; add workers or lengthen the interval",
+        respond_within_s=4.0 * HOUR_S,
+    )
+    clock: AlarmRule = AlarmRule(
+        priority="low",
+        cause="the clock of the microscope's computer and that of this machine differ",
+        consequence="times of frames are wrong, and silence is noticed too early or too late",
+        action="set both clocks by the same time server",
+        respond_within_s=24.0 * HOUR_S,
+    )
+    disk: AlarmRule = AlarmRule(
+        priority="medium",
+        cause="frames, label images or logs fill the disk",
+        consequence="when it is full nothing is recorded and the microscope cannot write",
+        action="free some space or move old runs away",
+        respond_within_s=4.0 * HOUR_S,
+    )
+    delivery: AlarmRule = AlarmRule(
+        priority="low",
+        cause="the daily test of the way to people",
+        consequence="if it does not come, alarms do not come either",
+        action="nothing to do; when it stays away, look at `cellvigil alarms deliveries`",
+        respond_within_s=24.0 * HOUR_S,
+    )
 
 
 class _Rules(Mapping[Channel, AlarmRule]):
@@ -102,10 +144,10 @@ RULES = rules_by_channel(AlarmRules())
 """The rules as they are when the settings say nothing else."""
 
 UPSTREAM: dict[Channel, tuple[Channel, ...]] = {
-    Channel.OPTICS: (Channel.ARRIVAL,),
-    Channel.SEGMENTATION: (Channel.ARRIVAL, Channel.OPTICS),
-    Channel.MORPHOLOGY: (Channel.ARRIVAL, Channel.OPTICS, Channel.SEGMENTATION),
-    Channel.POTENCY: (Channel.ARRIVAL, Channel.OPTICS, Channel.SEGMENTATION),
+    Channel.OPTICS: (Channel.ARRIVAL, Channel.FROZEN),
+    Channel.SEGMENTATION: (Channel.ARRIVAL, Channel.FROZEN, Channel.OPTICS),
+    Channel.MORPHOLOGY: (Channel.ARRIVAL, Channel.FROZEN, Channel.OPTICS, Channel.SEGMENTATION),
+    Channel.POTENCY: (Channel.ARRIVAL, Channel.FROZEN, Channel.OPTICS, Channel.SEGMENTATION),
 }
 """Channels whose trouble makes another one impossible to judge for that flask. Not morphology above potency: a loss of
 potency is a change of shape, and the one must not hide the other."""

@@ -12,7 +12,8 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from monitor.messages import AlarmsGrouped
-from services.delivery.outbox import Letter, Outbox
+from services.delivery.letter import Letter
+from services.delivery.outbox import Outbox
 from services.delivery.pace import Pace
 from services.delivery.receiver import DeliveryFailed, Notice, Receiver
 from services.settings import NotifierSettings

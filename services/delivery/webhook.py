@@ -168,8 +168,8 @@ class Webhook:
         return f"{path}?{query}" if query else path
 
 
-def read_secret(file: Path) -> bytes:
-    """Return the signing key in a file, without a trailing newline.
+def read_secret(file: Path, what: str = "webhook secret") -> bytes:
+    """Return the signing key or password in a file, without a trailing newline.
 
     Raises
     ------
@@ -177,19 +177,19 @@ def read_secret(file: Path) -> bytes:
         The file is missing, no plain file, empty, longer than a key, or readable by everybody.
     """
     if not file.is_file():
-        raise _unusable(file, "is no file; write a long random text into it")
+        raise _unusable(what, file, "is no file; write a long random text into it")
     try:
         with file.open("rb") as stream:
             mode = os.fstat(stream.fileno()).st_mode
             secret = stream.read(SECRET_MOST_BYTES + 1).rstrip(b"\r\n")
     except OSError as error:
-        raise _unusable(file, f"cannot be read: {error.strerror}") from error
+        raise _unusable(what, file, f"cannot be read: {error.strerror}") from error
     if mode & stat.S_IROTH:
-        raise _unusable(file, "is readable by everybody; chmod 600 it (Kubernetes: defaultMode 0440)")
+        raise _unusable(what, file, "is readable by everybody; chmod 600 it (Kubernetes: defaultMode 0440)")
     if not secret:
-        raise _unusable(file, "is empty; write a long random text into it")
+        raise _unusable(what, file, "is empty; write a long random text into it")
     if len(secret) > SECRET_MOST_BYTES:
-        raise _unusable(file, "is longer than a key should be")
+        raise _unusable(what, file, "is longer than a key should be")
     return secret
 
 
@@ -240,8 +240,8 @@ def verify_signature(
     return hmac.compare_digest(sign(secret, timestamp, body).encode(), signature.encode("utf-8", "replace"))
 
 
-def _unusable(file: Path, why: str) -> SettingsError:
-    return SettingsError(f"webhook secret {file} {why}", reason="webhook")
+def _unusable(what: str, file: Path, why: str) -> SettingsError:
+    return SettingsError(f"{what} {file} {why}", reason="webhook")
 
 
 def _read(connection: http.client.HTTPConnection) -> _Answer:

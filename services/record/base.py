@@ -21,6 +21,7 @@ from monitor.messages import (
     PotencyEstimated,
 )
 from services.audit import AuditLine
+from services.delivery.silence import Silence
 
 
 class FlaskTransaction(Protocol):
@@ -89,6 +90,12 @@ class Record(Protocol):
 
     def waiting_actions(self) -> list[OperatorActed]:
         """Return operators' actions that are not part of a history yet, oldest first."""
+
+    def put_silence(self, silence: Silence) -> None:
+        """Store a silence, or that it was ended."""
+
+    def silences(self) -> list[Silence]:
+        """Return every silence that was ever set, in the order of setting."""
 
     def standings(self) -> list[AlarmStanding]:
         """Return the alarms that are not normal, by flask."""

@@ -20,6 +20,7 @@ from monitor.messages import (
     PotencyEstimated,
 )
 from services.audit import AuditLine
+from services.delivery.silence import Silence
 from services.record.sqlite_flask import SqliteFlask, sortable
 
 SCHEMA = """
@@ -37,6 +38,7 @@ CREATE TABLE IF NOT EXISTS drifts (
 CREATE TABLE IF NOT EXISTS alarms (
   event_id TEXT PRIMARY KEY, flask TEXT NOT NULL, at TEXT NOT NULL, withdrawn INTEGER NOT NULL DEFAULT 0,
   fact TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS silences (silence_id TEXT PRIMARY KEY, fact TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS actions (row_id TEXT PRIMARY KEY, at TEXT NOT NULL, fact TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS standings (
   flask TEXT NOT NULL, channel TEXT NOT NULL, fact TEXT NOT NULL, PRIMARY KEY (flask, channel));
@@ -145,6 +147,16 @@ class SqliteRecord:
             "culture_rows.row_id = actions.row_id) ORDER BY at, row_id"
         )
         return [OperatorActed.model_validate_json(fact) for (fact,) in self._connection.execute(query)]
+
+    def put_silence(self, silence: Silence) -> None:
+        """Store a silence, or that it was ended."""
+        with self._write() as connection:
+            row = (silence.silence_id, silence.model_dump_json())
+            connection.execute("INSERT OR REPLACE INTO silences VALUES (?, ?)", row)
+
+    def silences(self) -> list[Silence]:
+        """Return every silence that was ever set, in the order of setting."""
+        return [Silence.model_validate_json(fact) for fact in self._facts("silences", "rowid", None)]
 
     def standings(self) -> list[AlarmStanding]:
         """Return the alarms that are not normal, by flask."""

@@ -10,7 +10,8 @@ from alarm_receiver import AlarmReceiver, alarm, secret_file, wait_for
 from pydantic import ValidationError
 
 from monitor.messages import AlarmState
-from services.delivery.outbox import DeliveryState, Outbox
+from services.delivery.letter import DeliveryState
+from services.delivery.outbox import Outbox
 from services.delivery.pace import Pace
 from services.delivery.postman import Lane, Postman
 from services.delivery.webhook import Webhook

@@ -15,7 +15,8 @@ from alarm_receiver import AlarmReceiver, alarm, secret_file, wait_for
 
 from monitor.errors import BackPressure, SettingsError
 from monitor.messages import AlarmChanged, AlarmState
-from services.delivery.outbox import DeliveryState, Outbox
+from services.delivery.letter import DeliveryState
+from services.delivery.outbox import Outbox
 from services.delivery.postman import Lane
 from services.delivery.receiver import DeliveryFailed
 from services.delivery.terminal import Terminal, alarm_line
