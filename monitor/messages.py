@@ -238,6 +238,10 @@ class Channel(StrEnum):
     DELIVERY = "delivery"
 
 
+MACHINE = "(this machine)"
+"""Stands for a flask where an alarm is about the machine."""
+
+
 class FlaskSilent(Message):
     """No frame of a flask has arrived for several expected intervals, as the ingester's clock saw it."""
 
@@ -247,6 +251,23 @@ class FlaskSilent(Message):
     last_acquired_at: AwareDatetime
     observed_at: AwareDatetime
     expected_interval_s: Annotated[float, Field(gt=0.0)]
+
+
+class ConditionObserved(Message):
+    """Something outside the pictures came to be in trouble, or in order again, as a service saw it.
+
+    flask: the one that it is about, `MACHINE` for what is about none; channel: frozen, lag, clock or disk; position:
+    the one whose picture is frozen; since: when it began; what: the same in words, with its numbers.
+    """
+
+    kind: Literal["condition_observed"] = "condition_observed"
+    flask: Name
+    channel: Channel
+    bad: bool
+    since: AwareDatetime
+    observed_at: AwareDatetime
+    what: str
+    position: Name | None = None
 
 
 class DriftDetected(Message):
@@ -384,6 +405,7 @@ AnyMessage = Annotated[
     | Parked
     | PotencyEstimated
     | FlaskSilent
+    | ConditionObserved
     | DriftDetected
     | AlarmChanged
     | AlarmsGrouped

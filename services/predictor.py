@@ -8,11 +8,12 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from monitor.culture.rows import CultureRow, FrameRow, OperatorRow, SilenceRow, fold_order
+from monitor.culture.rows import ConditionRow, CultureRow, FrameRow, OperatorRow, SilenceRow, fold_order
 from monitor.culture.state import FlaskState, fold
 from monitor.errors import CellvigilError
 from monitor.messages import (
     AlarmChanged,
+    ConditionObserved,
     DriftDetected,
     FlaskSilent,
     FrameSegmented,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from monitor.culture.settings import CultureSettings
     from monitor.potency.model import PotencyModel
 
-Input = FrameSegmented | FlaskSilent | OperatorActed
+Input = FrameSegmented | FlaskSilent | OperatorActed | ConditionObserved
 
 
 class PredictorStage:
@@ -102,6 +103,8 @@ class PredictorStage:
             return SilenceRow.of(message)
         if isinstance(message, OperatorActed):
             return OperatorRow.of(message)
+        if isinstance(message, ConditionObserved):
+            return ConditionRow.of(message)
         try:
             return self._measured(message)
         except CellvigilError as error:

@@ -58,6 +58,21 @@ class WatchSettings(Section):
     max_frame_bytes: Annotated[int, Field(gt=0)] = 512 * 1024 * 1024
 
 
+class HealthSettings(Section):
+    """When something beside the pictures is in trouble.
+
+    lag_s: longest that a frame may wait for its estimate; clock_skew_s: how far in the future a frame may say that it
+    comes from; disk_least_gib: room on the disk of the state folder; frozen_copies: copies of a position's newest frame
+    in a row, under new names, that make its picture frozen; look_s: how often all this is looked at.
+    """
+
+    lag_s: Seconds = 1800.0
+    clock_skew_s: Seconds = 300.0
+    disk_least_gib: Annotated[float, Field(ge=0.0)] = 1.0
+    frozen_copies: Annotated[int, Field(ge=1)] = 3
+    look_s: Seconds = 60.0
+
+
 class ServerSettings(Section):
     """Which queue server to use; without `url` a project server in the state folder is started or attached."""
 
@@ -210,6 +225,7 @@ class Settings(BaseSettings):
 
     state: Path = Path("state")
     watch: WatchSettings = WatchSettings()
+    health: HealthSettings = HealthSettings()
     server: ServerSettings = ServerSettings()
     delivery: DeliverySettings = DeliverySettings()
     handover: HandoverSettings = HandoverSettings()

@@ -9,6 +9,7 @@ import structlog
 
 from monitor.errors import SettingsError
 from monitor.frames.reader import ReadLimits
+from monitor.messages import MACHINE
 from services.clock import Clock, ScaledClock, SystemClock
 from services.frame_files import FrameFiles
 from services.memory import keep_freed_memory
@@ -110,8 +111,16 @@ def _run_ingester(
     from services.ledger import Ledger
 
     with Ledger(state.ledger) as ledger, SqliteRecord(state.record) as record, ring_to_fill(settings, state) as ring:
-        clock, actions = make_clock(settings.clock), record.waiting_actions
-        ingester = Ingester(settings, bus, ledger, record.settled_ids, clock, ring=ring, actions=actions)
+        ingester = Ingester(
+            settings,
+            bus,
+            ledger,
+            record.settled_ids,
+            make_clock(settings.clock),
+            ring=ring,
+            actions=record.waiting_actions,
+            standing=lambda: [s.channel for s in record.standings() if s.flask == MACHINE and s.raised is not None],
+        )
         ingester.run(stop, until_idle_s=until_idle_s, until_settled=until_settled)
     return EXIT_OK
 

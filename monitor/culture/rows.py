@@ -6,7 +6,16 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field
 
 from monitor.frames.identity import FrameId, FrameKey, Name
-from monitor.messages import Digest, Fact, FlaskSilent, FrameEstimate, FrameQuality, OperatorActed, Provenance
+from monitor.messages import (
+    ConditionObserved,
+    Digest,
+    Fact,
+    FlaskSilent,
+    FrameEstimate,
+    FrameQuality,
+    OperatorActed,
+    Provenance,
+)
 
 
 class FrameRow(Fact):
@@ -91,7 +100,38 @@ class OperatorRow(Fact):
         return self.acted.flask
 
 
-CultureRow = FrameRow | SilenceRow | OperatorRow
+class ConditionRow(Fact):
+    """That something outside the pictures came to be in trouble, or in order again."""
+
+    kind: Literal["condition"] = "condition"
+    row_id: Digest
+    observed: ConditionObserved
+
+    @classmethod
+    def of(cls, observed: ConditionObserved) -> "ConditionRow":
+        """Return the row of an observation; its id is of what began when."""
+        parts = (
+            observed.flask,
+            observed.channel,
+            observed.position or "",
+            str(observed.bad),
+            observed.since.isoformat(),
+        )
+        text = "\x1f".join(("condition", *parts))
+        return cls(row_id=hashlib.sha256(text.encode()).hexdigest(), observed=observed)
+
+    @property
+    def at(self) -> AwareDatetime:
+        """When it was observed."""
+        return self.observed.observed_at
+
+    @property
+    def flask(self) -> Name:
+        """The flask the row belongs to."""
+        return self.observed.flask
+
+
+CultureRow = FrameRow | SilenceRow | OperatorRow | ConditionRow
 
 
 def fold_order(row: CultureRow) -> tuple[AwareDatetime, str]:

@@ -25,6 +25,8 @@ class CultureSettings(BaseModel):
     raise_after_frames: frames in a row before an optics or segmentation alarm is raised;
     clear_after_frames: frames in a row back inside the limits before it clears; a potency alarm clears only after
     somebody acknowledged it;
+    missing_after_rounds: rounds of the scan without a position before it is called missing;
+    frozen_frames: frames in a row with exactly the same measures before a position is called frozen;
     rules: what each alarm means and asks for, in words; one that leaves a word out is refused.
     """
 
@@ -40,6 +42,8 @@ class CultureSettings(BaseModel):
     min_cells: Annotated[int, Field(ge=1)] = 8
     raise_after_frames: Annotated[int, Field(ge=1)] = 2
     clear_after_frames: Annotated[int, Field(ge=1)] = 4
+    missing_after_rounds: Annotated[int, Field(ge=1)] = 3
+    frozen_frames: Annotated[int, Field(ge=1)] = 3
     rules: AlarmRules = AlarmRules()
 
     @model_validator(mode="after")

@@ -1,6 +1,6 @@
 """The rolling state of one flask: a fold over its rows, one step per row, constant memory."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,8 +8,9 @@ from monitor.culture.alarms import Alarm, AlarmStanding, AlarmTransition, Delay,
 from monitor.culture.legibility import unreadable
 from monitor.culture.optics import OpticsWatch
 from monitor.culture.potency import PotencyWatch
-from monitor.culture.rows import CultureRow, FrameRow, OperatorRow, SilenceRow, fold_order
+from monitor.culture.rows import ConditionRow, CultureRow, FrameRow, OperatorRow, SilenceRow, fold_order
 from monitor.culture.rules import UPSTREAM, rules_by_channel
+from monitor.culture.scene import FrozenWatch, PositionsWatch
 from monitor.culture.settings import CultureSettings
 from monitor.culture.window import RollingWindow
 from monitor.drift.base import Detection
@@ -24,6 +25,7 @@ from monitor.messages import (
     RollingEstimate,
 )
 
+SHOWN = 5
 SAID = {
     OperatorAction.ACKNOWLEDGE: "acknowledged",
     OperatorAction.SHELVE: "shelved",
@@ -59,6 +61,8 @@ class FlaskState:
         self._window = RollingWindow(settings.window_frames)
         self._optics = OpticsWatch(settings)
         self._potency = PotencyWatch(settings)
+        self._positions = PositionsWatch(settings.missing_after_rounds)
+        self._frozen = FrozenWatch(settings.frozen_frames)
         self._delays = {channel: Delay() for channel in (Channel.OPTICS, Channel.SEGMENTATION, Channel.POTENCY)}
         self._moves: list[AlarmTransition] = []
         rules = rules_by_channel(settings.rules)
@@ -82,8 +86,10 @@ class FlaskState:
         if isinstance(row, FrameRow):
             drifts, alarms = self._frame(row)
             events += alarms
+        elif isinstance(row, SilenceRow):
+            events += self._silence(row)
         else:
-            events += self._silence(row) if isinstance(row, SilenceRow) else self._act(row)
+            events += self._condition(row) if isinstance(row, ConditionRow) else self._act(row)
         self._inhibit(row)
         if events:
             # several events of one alarm in one step all say where it stands after the step
@@ -95,6 +101,7 @@ class FlaskState:
     def _frame(self, row: FrameRow) -> tuple[list[DriftDetected], list[AlarmChanged]]:
         self._last = row
         alarms = self._alarms[Channel.ARRIVAL].clear(_evidence(row, row.at, "frames arrive again"))
+        alarms += self._scene(row)
         drifts, upstream, usable = self._look(row)
         alarms += upstream
         if usable and row.estimate.state is EstimateState.OK:
@@ -102,6 +109,38 @@ class FlaskState:
             found, raised = self._potency_step(row)
             drifts, alarms = drifts + found, alarms + raised
         return drifts, alarms
+
+    def _scene(self, row: FrameRow) -> list[AlarmChanged]:
+        """Look whether all positions come, and whether their pictures change."""
+        missing = self._positions.note(row)
+        events = self._missing(row, missing)
+        self._frozen.note(row)
+        return events + self._freeze(row, row.frame_id)
+
+    def _missing(self, row: CultureRow, missing: Sequence[str]) -> list[AlarmChanged]:
+        alarm = self._alarms[Channel.POSITIONS]
+        cause = f"no frame of {', '.join(missing[:SHOWN])} while the other positions went on"
+        evidence = Evidence(row.row_id, self._last_frame_id, row.at, row.at, cause if missing else "all positions come")
+        return alarm.raise_(evidence) if missing else alarm.clear(evidence)
+
+    def _freeze(self, row: CultureRow, frame_id: str | None, since: datetime | None = None) -> list[AlarmChanged]:
+        alarm, frozen = self._alarms[Channel.FROZEN], sorted(self._frozen.frozen)
+        cause = (
+            f"the picture of {', '.join(frozen[:SHOWN])} is the same again and again" if frozen else "pictures change"
+        )
+        evidence = Evidence(row.row_id, frame_id, row.at, since or row.at, cause)
+        return alarm.raise_(evidence) if frozen else alarm.clear(evidence)
+
+    def _condition(self, row: ConditionRow) -> list[AlarmChanged]:
+        seen = row.observed
+        if seen.channel is Channel.FROZEN and seen.position is not None:
+            self._frozen.told(seen.position)
+            return self._freeze(row, self._last_frame_id, seen.since)
+        alarm = self._alarms.get(seen.channel)
+        if alarm is None:
+            return []
+        evidence = Evidence(row.row_id, self._last_frame_id, row.at, seen.since, seen.what)
+        return alarm.raise_(evidence) if seen.bad else alarm.clear(evidence)
 
     def _shelves_that_end(self, row: CultureRow) -> list[AlarmChanged]:
         events = []
@@ -122,6 +161,9 @@ class FlaskState:
                 events = alarm.acknowledge(evidence)
                 if events and acted.channel is Channel.POTENCY:
                     self._potency.reset()
+                if events and acted.channel is Channel.POSITIONS:
+                    self._positions.forget()
+                    events += self._missing(row, [])
                 return events
             case OperatorAction.SHELVE:
                 assert acted.until is not None
@@ -175,7 +217,8 @@ class FlaskState:
         cause = unreadable(row.quality, active=segmentation.active)
         unread = None if unseen else bool(cause)
         alarms += self._delayed(Channel.SEGMENTATION, unread, row, cause)
-        return drifts, alarms, not (verdict.bad or unread or optics.active or segmentation.active)
+        frozen = self._alarms[Channel.FROZEN].active
+        return drifts, alarms, not (verdict.bad or unread or optics.active or segmentation.active or frozen)
 
     def _delayed(self, channel: Channel, bad: bool | None, row: FrameRow, cause: str) -> list[AlarmChanged]:
         delay, alarm = self._delays[channel], self._alarms[channel]

@@ -5,12 +5,14 @@ from datetime import UTC, datetime, timedelta
 
 from monitor.frames.identity import FrameKey
 from monitor.messages import (
+    MACHINE,
     AlarmChanged,
     AlarmsGrouped,
     AlarmState,
     AlarmStatus,
     BlobRef,
     Channel,
+    ConditionObserved,
     DriftDetected,
     EngineParity,
     EstimateState,
@@ -122,6 +124,14 @@ SAMPLES: tuple[Message, ...] = (
     ESTIMATED,
     FlaskSilent(
         flask="A1", last_frame_id=digest("last"), last_acquired_at=NOON, observed_at=NOON, expected_interval_s=900.0
+    ),
+    ConditionObserved(
+        flask=MACHINE,
+        channel=Channel.DISK,
+        bad=True,
+        since=NOON - timedelta(minutes=1),
+        observed_at=NOON,
+        what="0.8 GiB free on the disk of state",
     ),
     DriftDetected(
         event_id="d1",
