@@ -113,15 +113,28 @@ def overlay(
 
 @app.command()
 def replay(
-    folder: Annotated[Path, typer.Argument(help="Existing series of images.")],
+    folder: Annotated[Path | None, typer.Argument(help="Existing series of images.")] = None,
     rate: Annotated[float, typer.Option(help="Frames per second.")] = 1.0,
     into: Annotated[Path, typer.Option(help="Watched folder to play into.")] = Path("frames"),
     pattern: Annotated[str, typer.Option(help="Which files, such as '*t*.png'.")] = "**/*",
     flask: Annotated[str | None, typer.Option(help="Name frames as this flask; default: keep names that fit.")] = None,
     position: Annotated[str, typer.Option(help="Position to name frames as.")] = "p1",
     interval: Annotated[float, typer.Option(help="Seconds between frames in the new names.")] = 900.0,
+    rows: Annotated[
+        bool, typer.Option("--rows", help="Play no images: recompute the alarms of --state from its stored rows.")
+    ] = False,
+    config: Annotated[Path | None, typer.Option(help="With --rows: other settings; default: those in force.")] = None,
+    state: State = None,
+    log: Annotated[Path | None, typer.Option(help="With --rows: write the recomputed alarm log here.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="With --rows: print the difference for programs.")] = False,
 ) -> None:
-    """Play a series as a microscope would: temporary name, slow write, rename."""
+    """Play a series as a microscope would, or with --rows say what would have alarmed under other settings."""
+    if rows:
+        from services.alarms.rerun import replay_rows
+
+        raise typer.Exit(replay_rows(_state_folder(state), config, flask, log, as_json=json))
+    if folder is None:
+        raise typer.BadParameter("name a folder of images, or --rows for the stored rows of --state")
     from services.replay import replay_folder
 
     played = replay_folder(
