@@ -381,6 +381,21 @@ def train_segmenter_(
     raise typer.Exit(train_segmenter(plan, json))
 
 
+@train_app.command("reference")
+def train_reference_(
+    out: Annotated[Path, typer.Option(help="File to write; name it in culture.reference.")],
+    state: Annotated[list[Path], typer.Option(help="State folder with good runs; give it several times for more.")],
+    flask: Annotated[
+        list[str] | None, typer.Option(help="A good run; several times. [every flask without such alarms]")
+    ] = None,
+    bin_h: Annotated[float, typer.Option("--hours", min=0.1, help="Width of a time bin.")] = 2.0,
+) -> None:
+    """Gather how past good runs looked, hour by hour, for the morphology alarm."""
+    from services.alarms.reference_file import write_reference
+
+    raise typer.Exit(write_reference(state, out, flask or (), bin_h))
+
+
 @train_app.command("potency")
 def train_potency_(
     table: Annotated[Path, typer.Argument(help="Features: CSV or Parquet, a row per frame, flask or cell.")],

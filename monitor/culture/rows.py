@@ -22,7 +22,7 @@ class FrameRow(Fact):
     """Everything that was measured on one frame: a pure function of its pixels and the models.
 
     `features` holds the population features of the frame by name, in the units of the catalogue; a feature that
-    cannot be measured (no cells) is absent.
+    cannot be measured (no cells) is absent. `hours` is the age of the culture, None where its seeding is not known.
     """
 
     kind: Literal["frame"] = "frame"
@@ -34,6 +34,7 @@ class FrameRow(Fact):
     n_nuclei: Annotated[int, Field(ge=0)]
     quality: FrameQuality
     features: dict[str, float]
+    hours: float | None = None
     estimate: FrameEstimate
     provenance: Provenance
 

@@ -1,13 +1,19 @@
 """How a flask's rolling state is kept and when its alarms are raised."""
 
+from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from monitor.culture.reference import ReferenceTrajectory
 from monitor.culture.rules import AlarmRules
 from monitor.drift.budget import FalseAlarmBudget
 
 Positive = Annotated[float, Field(gt=0.0)]
+
+
+def _read(given: object) -> object:
+    return ReferenceTrajectory.read(Path(given)) if isinstance(given, str | Path) else given
 
 
 class CultureSettings(BaseModel):
@@ -27,6 +33,8 @@ class CultureSettings(BaseModel):
     somebody acknowledged it;
     missing_after_rounds: rounds of the scan without a position before it is called missing;
     frozen_frames: frames in a row with exactly the same measures before a position is called frozen;
+    reference: past good runs, or the file that holds them (`cellvigil train reference`), for the morphology alarm; None
+    raises none; morphology_rate: false-discovery rate among the features that are compared with it;
     rules: what each alarm means and asks for, in words; one that leaves a word out is refused.
     """
 
@@ -45,6 +53,8 @@ class CultureSettings(BaseModel):
     missing_after_rounds: Annotated[int, Field(ge=1)] = 3
     frozen_frames: Annotated[int, Field(ge=1)] = 3
     rules: AlarmRules = AlarmRules()
+    reference: Annotated[ReferenceTrajectory | None, BeforeValidator(_read)] = None
+    morphology_rate: Annotated[float, Field(gt=0.0, lt=0.1)] = 0.01
 
     @model_validator(mode="after")
     def _can_be_kept(self) -> Self:

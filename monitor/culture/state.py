@@ -6,6 +6,7 @@ from datetime import datetime
 
 from monitor.culture.alarms import Alarm, AlarmStanding, AlarmTransition, Delay, Evidence, event_id_of
 from monitor.culture.legibility import unreadable
+from monitor.culture.morphology import MorphologyWatch
 from monitor.culture.optics import OpticsWatch
 from monitor.culture.potency import PotencyWatch
 from monitor.culture.rows import ConditionRow, CultureRow, FrameRow, OperatorRow, SilenceRow, fold_order
@@ -26,6 +27,8 @@ from monitor.messages import (
 )
 
 SHOWN = 5
+HOUR_S = 3600.0
+DELAYED = (Channel.OPTICS, Channel.SEGMENTATION, Channel.MORPHOLOGY, Channel.POTENCY)
 SAID = {
     OperatorAction.ACKNOWLEDGE: "acknowledged",
     OperatorAction.SHELVE: "shelved",
@@ -63,7 +66,9 @@ class FlaskState:
         self._potency = PotencyWatch(settings)
         self._positions = PositionsWatch(settings.missing_after_rounds)
         self._frozen = FrozenWatch(settings.frozen_frames)
-        self._delays = {channel: Delay() for channel in (Channel.OPTICS, Channel.SEGMENTATION, Channel.POTENCY)}
+        self._morphology = MorphologyWatch(settings.reference, settings.window_frames, settings.morphology_rate)
+        self._first_at: datetime | None = None
+        self._delays = {channel: Delay() for channel in DELAYED}
         self._moves: list[AlarmTransition] = []
         rules = rules_by_channel(settings.rules)
         self._alarms = {channel: Alarm(flask, channel, rule, self._moves) for channel, rule in rules.items()}
@@ -104,11 +109,21 @@ class FlaskState:
         alarms += self._scene(row)
         drifts, upstream, usable = self._look(row)
         alarms += upstream
+        if usable:
+            alarms += self._morphology_step(row)
         if usable and row.estimate.state is EstimateState.OK:
             self._window.add(row.at, row.estimate)
             found, raised = self._potency_step(row)
             drifts, alarms = drifts + found, alarms + raised
         return drifts, alarms
+
+    def _morphology_step(self, row: FrameRow) -> list[AlarmChanged]:
+        if row.n_cells < self._settings.min_cells:
+            return []
+        self._first_at = self._first_at or row.at
+        hour = row.hours if row.hours is not None else (row.at - self._first_at).total_seconds() / HOUR_S
+        unlike = self._morphology.judge(hour, row.features, active=self._alarms[Channel.MORPHOLOGY].active)
+        return self._delayed(Channel.MORPHOLOGY, unlike.bad, row, unlike.cause)
 
     def _scene(self, row: FrameRow) -> list[AlarmChanged]:
         """Look whether all positions come, and whether their pictures change."""
