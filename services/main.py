@@ -487,6 +487,19 @@ def explain(
     raise typer.Exit(explain_command(_state_folder(state), frame, flask, out, top))
 
 
+@app.command()
+def forecast(
+    state: State = None,
+    flask: Annotated[str | None, typer.Option(help="Only this flask.")] = None,
+    config: Config = None,
+    json: Annotated[bool, typer.Option("--json", help="Print for programs.")] = False,
+) -> None:
+    """Say when potency will cross its floor and when a flask will be confluent, if it goes on as it went."""
+    from services.alarms.forecasting import show_forecasts
+
+    raise typer.Exit(show_forecasts(_state_folder(state), flask, config, as_json=json))
+
+
 @layout_app.command("check")
 def layout_check(
     folder: Annotated[Path, typer.Argument(help="Folder to look through.")],

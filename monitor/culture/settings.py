@@ -33,6 +33,7 @@ class CultureSettings(BaseModel):
     somebody acknowledged it;
     missing_after_rounds: rounds of the scan without a position before it is called missing;
     frozen_frames: frames in a row with exactly the same measures before a position is called frozen;
+    potency_floor, confluency_goal: what `cellvigil forecast` says the crossing of, in percent and as a fraction;
     reference: past good runs, or the file that holds them (`cellvigil train reference`), for the morphology alarm; None
     raises none; morphology_rate: false-discovery rate among the features that are compared with it;
     rules: what each alarm means and asks for, in words; one that leaves a word out is refused.
@@ -53,6 +54,8 @@ class CultureSettings(BaseModel):
     missing_after_rounds: Annotated[int, Field(ge=1)] = 3
     frozen_frames: Annotated[int, Field(ge=1)] = 3
     rules: AlarmRules = AlarmRules()
+    potency_floor: Positive = 70.0
+    confluency_goal: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.8
     reference: Annotated[ReferenceTrajectory | None, BeforeValidator(_read)] = None
     morphology_rate: Annotated[float, Field(gt=0.0, lt=0.1)] = 0.01
 

@@ -9,8 +9,9 @@ import typer
 from monitor.culture.alarms import AlarmStanding
 from monitor.culture.rules import UPSTREAM, rules_by_channel
 from monitor.errors import SettingsError
-from monitor.messages import AlarmChanged, AlarmStatus, Channel, DriftDetected, RollingEstimate
+from monitor.messages import AlarmChanged, AlarmStatus, Channel, DriftDetected, PotencyEstimated, RollingEstimate
 from services.alarms.acting import said
+from services.alarms.forecasting import forecast_of, sentences
 from services.alarms.listing import Told, told
 from services.alarms.place import opened, settings_of
 from services.record.sqlite import SqliteRecord
@@ -68,6 +69,7 @@ def _words(
         "since": _since(raised) if raised else _time(standing.since),
         "how sure": _how_sure(standing, raised, record.drifts(standing.flask), settings),
         "now": _now(estimates[-1].rolling) if estimates else "no estimate yet",
+        "ahead": _ahead(standing.flask, estimates, settings) or "nothing can be said",
         "channel": _channel(standing.channel, others),
         "likely cause": rule.cause,
         "if nothing": rule.consequence,
@@ -103,6 +105,12 @@ def _now(rolling: RollingEstimate) -> str:
         return "potency not assessable"
     trend = "" if rolling.trend_per_day is None else f", {rolling.trend_per_day:+.0f} points a day"
     return f"rolling potency {rolling.potency:.0f} % ({rolling.low:.0f} to {rolling.high:.0f}){trend}"
+
+
+def _ahead(flask: str, estimates: list[PotencyEstimated], settings: Settings) -> str:
+    if not estimates:
+        return ""
+    return "; ".join(sentences(forecast_of(flask, estimates, settings.culture), settings.culture))
 
 
 def _channel(channel: Channel, others: list[AlarmStanding]) -> str:

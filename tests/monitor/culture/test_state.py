@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import pickle
 import random
 from collections.abc import Sequence
 
@@ -418,3 +419,13 @@ def test_a_value_that_hovers_at_its_limit_raises_at_most_four_alarms_in_two_thou
     crossed = [value < limit for value in hovering(limit)]
     assert sum(later and not earlier for earlier, later in itertools.pairwise(crossed)) > 250
     assert 1 <= raised_by([*still, *rows]) <= 4
+
+
+def test_the_state_of_a_flask_does_not_grow_with_its_frames() -> None:
+    state, sizes = FlaskState("A1", CultureSettings()), []
+    for number in range(3001):
+        row = frame_row(number, 100.0 + number % 5, focus=1.0 + 0.001 * (number % 9))
+        state.step(row.model_copy(update={"features": {"area_median": 1500.0 + number % 7}}))
+        if number in (1100, 2000, 3000):
+            sizes.append(len(pickle.dumps(state)))
+    assert max(sizes) <= 1.02 * min(sizes)

@@ -135,8 +135,8 @@ def test_an_explanation_answers_who_is_woken_at_night(tmp_path: Path, capsys: py
     assert explain_alarm(tmp_path, "A1", None, as_json=True) == 0
     (words,) = json.loads(capsys.readouterr().out)
     assert list(words) == [
-        "alarm", "status", "what", "since", "how sure", "now", "channel", "likely cause", "if nothing", "do", "by",
-        "told",
+        "alarm", "status", "what", "since", "how sure", "now", "ahead", "channel", "likely cause", "if nothing", "do",
+        "by", "told",
     ]  # fmt: skip
     assert words["what"].startswith("potency fell")
     assert words["since"].startswith("2026-03-10 17:00 UTC")
