@@ -19,6 +19,7 @@ from services.results import inert
 from services.settings import Settings
 
 MINUTE_S, HOUR_S = 60.0, 3600.0
+LONG_S = 2.0 * HOUR_S
 
 
 def explain_alarm(folder: Path, flask: str, channel: str | None, *, as_json: bool) -> int:
@@ -96,7 +97,7 @@ def _how_sure(
     sure = f"{found.detector} stands at {found.statistic:.1f}, its limit is {found.limit:.1f} standard deviations"
     if standing.channel is Channel.POTENCY:
         budget = settings.culture.false_alarms
-        sure += f"; by chance that comes {budget.alarms:g} times in {budget.days:g} days over {budget.flasks} flasks"
+        sure += f"; the budget bears {budget.alarms:g} by chance in {budget.days:g} days over {budget.flasks} flasks"
     return sure + ("; provisional: the flask's usual values rest on few frames" if found.provisional else "")
 
 
@@ -123,7 +124,8 @@ def _by(raised: AlarmChanged) -> str:
     if raised.respond_by is None:
         return "at once"
     late_s = (datetime.now(UTC) - raised.respond_by).total_seconds()
-    return _time(raised.respond_by) + (f", {late_s / MINUTE_S:.0f} min ago" if late_s > 0.0 else "")
+    late = f"{late_s / MINUTE_S:.0f} min" if late_s < LONG_S else f"{late_s / HOUR_S:.0f} h"
+    return _time(raised.respond_by) + (f", {late} ago" if late_s > 0.0 else "")
 
 
 def _time(moment: datetime) -> str:

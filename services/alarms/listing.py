@@ -168,7 +168,7 @@ def _print(lines: Sequence[AlarmLine], hidden: int) -> None:
                 said(AlarmStatus(line.status)) + "".join(f" ({note}, waiting)" for note in line.waiting),
                 line.priority,
                 (line.onset or line.since)[:16].replace("T", " "),
-                (line.respond_by or "")[11:16],
+                (line.respond_by or "")[5:16].replace("T", " "),
                 line.cause if line.cause and not line.shelved_until else line.why,
                 ", ".join(f"{one.receiver} {one.state}" for one in line.told),
             )
