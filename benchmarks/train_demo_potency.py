@@ -4,6 +4,8 @@ The result is for the demo and the tests: it has seen simulated cultures only. R
 segmentation network or the feature catalogue change:
 
     python benchmarks/train_demo_potency.py --out monitor/potency/demo_model --json report.json
+
+With `--reference` only the medians that explanations compare with are renewed; trees and answers stay.
 """
 
 import argparse
@@ -18,6 +20,8 @@ from monitor.features.catalogue import POPULATION
 from monitor.features.featurizer import measure
 from monitor.frames.frame import Frame
 from monitor.network.checkpoint import read_card
+from monitor.potency.bundle import read_bundle, verify_bundle, write_manifest
+from monitor.potency.reference import FeatureReference
 from monitor.potency.table import Target, TrainingTable
 from monitor.potency.train import TrainingPlan, train_potency
 from monitor.segmentation.segmenter import Segmentation, load_segmenter
@@ -66,20 +70,41 @@ def _flask_rows(spec: CultureSpec) -> list[tuple[list[float], float, str]]:
     return rows
 
 
+def renew_reference(folder: Path, rows: np.ndarray) -> None:
+    """Write the medians of the training frames into a model, where those it has already come out the same."""
+    verify_bundle(folder)
+    spec = read_bundle(folder).spec
+    reference = FeatureReference.fit(spec.reference.of, FEATURES, rows, None)
+    for name, medians in spec.reference.medians.items():
+        print(f"{name:32} {medians[0]:.6g} -> {reference.medians[name][0]:.6g}")
+        if not np.allclose(medians, reference.medians[name], rtol=1e-6):
+            raise SystemExit("these are other frames than those of the training; train the model anew")
+    text = spec.model_copy(update={"reference": reference}).model_dump_json(indent=1) + "\n"
+    (folder / "model.json").write_text(text, encoding="utf-8")
+    write_manifest(folder)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--out", type=Path, required=True, help="model folder to write")
     parser.add_argument("--flasks", type=int, default=160)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path, help="write the report here")
+    parser.add_argument(
+        "--reference", action="store_true", help="renew the reference medians of the model in --out only"
+    )
     args = parser.parse_args()
     with ProcessPoolExecutor(2) as pool:
         fleet = training_fleet(args.seed, args.flasks)
         found = [row for rows in pool.map(_flask_rows, fleet, chunksize=4) for row in rows]
+    rows = np.array([row for row, _, _ in found])
+    if args.reference:
+        renew_reference(args.out, rows)
+        return
     target = np.array([target for _, target, _ in found])
     table = TrainingTable(
         features=FEATURES,
-        rows=np.array([row for row, _, _ in found]),
+        rows=rows,
         targets={"potency": Target(target, "% of the reference lot")},
         group=np.array([group for _, _, group in found]),
     )

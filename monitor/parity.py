@@ -21,7 +21,7 @@ from monitor.engine.store import EngineStore, Verdict
 from monitor.engine.tiled import TiledEngine
 from monitor.engine.views import parity_views, views_digest
 from monitor.errors import EngineFailure, FrameRejected
-from monitor.features.catalogue import POPULATION
+from monitor.features.catalogue import BASE_POPULATION, families_for
 from monitor.features.featurizer import measure
 from monitor.frames.frame import Frame
 from monitor.messages import EngineParity
@@ -71,6 +71,7 @@ def choose_segmenter(
     weights: Path | None = None,
     *,
     threads: int | None = None,
+    features: tuple[str, ...] = (),
     store: EngineStore | None = None,
     build: bool | None = None,
     report: Callable[[str], None] = lambda line: None,
@@ -82,6 +83,8 @@ def choose_segmenter(
     wanted
         `auto` tries the engines that suit this machine, fastest first, and ends at the reference; a name is tried
         alone.
+    features
+        Population features that the potency model needs; they are compared beside those that every frame has.
     store
         Remembers comparisons, so that a restart does not repeat them.
     build
@@ -100,7 +103,7 @@ def choose_segmenter(
     names = preferred() if wanted == AUTO else (wanted,)
     for name in names:
         report(f"trying {name}")
-        key = verdict_key(name, read_card(weights or SHIPPED))
+        key = verdict_key(name, read_card(weights or SHIPPED), features)
         known = None if store is None else store.verdict(key)
         if wanted == AUTO and known is not None and not known.parity.passes:
             refused.append(Refusal(name, f"disagrees with eager: {known.parity.reason}"))
@@ -109,7 +112,7 @@ def choose_segmenter(
             candidate = _segmenter(name, weights, threads, store, build=wanted != AUTO if build is None else build)
             parity = None
             if name != REFERENCE:
-                parity = _judged(candidate, known, weights, threads)
+                parity = _judged(candidate, known, weights, threads, features)
                 if store is not None:
                     store.keep_verdict(key, Verdict(engine_digest=candidate.engine_digest, parity=parity))
         except EngineFailure as error:
@@ -126,12 +129,12 @@ def choose_segmenter(
     raise AssertionError("the reference engine always serves")
 
 
-def verdict_key(name: str, card: ModelCard) -> str:
-    """Return what a comparison depends on, as a digest: engine, weights, decoding, code, machine, frames.
+def verdict_key(name: str, card: ModelCard, features: tuple[str, ...] = ()) -> str:
+    """Return what a comparison depends on, as a digest: engine, weights, decoding, code, machine, frames, features.
 
     It is known before the engine is made, so that one that was refused is not made again at every start.
     """
-    parts = {
+    parts: dict[str, object] = {
         "engine": name,
         "versions": _versions(),
         "weights": card.sha256,
@@ -140,11 +143,15 @@ def verdict_key(name: str, card: ModelCard) -> str:
         "machine": fingerprint(),
         "views": views_digest(),
     }
+    if more := _beyond_base(features):
+        parts["features"] = more
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def compare(reference: Segmenter, candidate: Segmenter, frames: Sequence[Frame]) -> EngineParity:
-    """Compare two segmenters frame by frame.
+def compare(
+    reference: Segmenter, candidate: Segmenter, frames: Sequence[Frame], features: tuple[str, ...] = ()
+) -> EngineParity:
+    """Compare two segmenters frame by frame, by labels, the features that every frame has, and `features`.
 
     F1 is of matches at an intersection over union of 0.5, over all frames together. Features of a frame are compared
     relative to the reference's, or to that feature's mean over all frames where that is larger, and averaged over
@@ -159,7 +166,7 @@ def compare(reference: Segmenter, candidate: Segmenter, frames: Sequence[Frame])
         n_true, n_found = (sum(int(labels.max(initial=0)) for labels in some) for some in (true, found))
         f1s.append(1.0 if n_true == n_found == 0 else scores.f1)
         counts.append(abs(n_found - n_true) / max(n_true, 1))
-    worst, error = _feature_error(frames, pairs)
+    worst, error = _feature_error(frames, pairs, features)
     f1, count_error = float(np.clip(min(f1s), 0.0, 1.0)), max(counts)
     problems = [
         words
@@ -189,11 +196,13 @@ def _segmenter(
     return Segmenter(TiledEngine(engine), card, on_device=serves_on_device(name))
 
 
-def _judged(candidate: Segmenter, known: Verdict | None, weights: Path | None, threads: int | None) -> EngineParity:
+def _judged(
+    candidate: Segmenter, known: Verdict | None, weights: Path | None, threads: int | None, features: tuple[str, ...]
+) -> EngineParity:
     if known is not None and known.engine_digest == candidate.engine_digest:
         return known.parity
     reference = _segmenter(REFERENCE, weights, threads, None, build=False)
-    return compare(reference, candidate, parity_views())
+    return compare(reference, candidate, parity_views(), features)
 
 
 def _versions() -> dict[str, str]:
@@ -212,20 +221,32 @@ def _found(segmenter: Segmenter, frame: Frame) -> Segmentation:
     return found
 
 
-def _feature_error(frames: Sequence[Frame], pairs: Sequence[tuple[Segmentation, Segmentation]]) -> tuple[str, float]:
+def _beyond_base(features: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the features that not every frame has, sorted."""
+    return tuple(sorted(set(features) - {feature.name for feature in BASE_POPULATION}))
+
+
+def _feature_error(
+    frames: Sequence[Frame], pairs: Sequence[tuple[Segmentation, Segmentation]], features: tuple[str, ...]
+) -> tuple[str, float]:
+    more = _beyond_base(features)
+    families = families_for(more)
     tables = [
-        [measure(frame, found.cells, found.nuclei).population for frame, found in zip(frames, side, strict=True)]
+        [
+            measure(frame, found.cells, found.nuclei, families=families).population
+            for frame, found in zip(frames, side, strict=True)
+        ]
         for side in zip(*pairs, strict=True)
     ]
     worst, largest = "none", 0.0
-    for feature in POPULATION:
-        ours, theirs = (np.array([row.get(feature.name, np.nan) for row in table]) for table in tables)
+    for name in (*(feature.name for feature in BASE_POPULATION), *more):
+        ours, theirs = (np.array([row.get(name, np.nan) for row in table]) for table in tables)
         if (np.isnan(ours) != np.isnan(theirs)).any():
-            return feature.name, 1.0
+            return name, 1.0
         if np.isnan(ours).all():
             continue
         scale = np.maximum(np.abs(ours), np.nanmean(np.abs(ours)))
         error = float(np.nanmean(np.abs(theirs - ours) / np.where(scale > 0.0, scale, 1.0)))
         if error > largest:
-            worst, largest = feature.name, error
+            worst, largest = name, error
     return worst, largest

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from services.assays.commands import app as assay_app
+
 app = typer.Typer(
     name="cellvigil",
     help="Watch living cells: segment every frame, estimate potency per flask, raise alarms in time.",
@@ -26,6 +28,7 @@ train_app = typer.Typer(help="Models from your own data.", no_args_is_help=True,
 app.add_typer(train_app, name="train")
 engine_app = typer.Typer(help="What runs the network here.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(engine_app, name="engine")
+app.add_typer(assay_app, name="assay")
 alarms_app = typer.Typer(help="What stands, and what you do about it.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(alarms_app, name="alarms")
 

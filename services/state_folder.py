@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from monitor.errors import SettingsError
+
 
 @dataclass(frozen=True, slots=True)
 class StateFolder:
@@ -30,6 +32,11 @@ class StateFolder:
         return self.root / "outbox.sqlite3"
 
     @property
+    def assays(self) -> Path:
+        """Later results of the laboratory beside the estimates that foretold them; written by `cellvigil assay`."""
+        return self.root / "assays.sqlite3"
+
+    @property
     def masks(self) -> Path:
         """Label images of cells and nuclei."""
         return self.root / "masks"
@@ -48,3 +55,18 @@ class StateFolder:
         """Make the folders that workers expect."""
         for folder in (self.root, self.masks, self.logs):
             folder.mkdir(parents=True, exist_ok=True)
+
+
+def recorded_state(folder: Path) -> StateFolder:
+    """Return a state folder in which frames were measured.
+
+    Raises
+    ------
+    SettingsError
+        `state` where none were.
+    """
+    state = StateFolder(folder)
+    if not state.record.is_file():
+        message = f"{folder} holds no record of a run; give the folder that `cellvigil run` was given as --state"
+        raise SettingsError(message, reason="state")
+    return state

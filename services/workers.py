@@ -3,11 +3,12 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import structlog
 
-from monitor.errors import SettingsError
+from monitor.errors import ModelRefused, SettingsError
 from monitor.frames.reader import ReadLimits
 from monitor.messages import MACHINE
 from services.clock import Clock, ScaledClock, SystemClock
@@ -136,10 +137,33 @@ def _segmenter(settings: Settings, state: StateFolder, bus: RedisBus, record: Sq
         frames=_frames(settings, RingReader(ring_path(state.root)) if settings.handover.ring_mb else None),
         record=record,
         labels=FileLabels(state.masks),
-        load=lambda: choose_segmenter(chosen.engine, chosen.weights, threads=chosen.threads, store=store),
+        load=lambda: choose_segmenter(
+            chosen.engine,
+            chosen.weights,
+            threads=chosen.threads,
+            features=features_needed(settings.predictor.model),
+            store=store,
+        ),
         partitions=settings.predictor.partitions,
     )
     return _runner(stage, bus, [FRAMES], settings, chosen.batch_size, record)
+
+
+def features_needed(model: Path | None) -> tuple[str, ...]:
+    """Return the features of a potency model, of the shipped one without a name, as far as frames have them.
+
+    None of a model that cannot be read: the predictor refuses it and says why.
+    """
+    from monitor.potency.bundle import read_bundle, verify_bundle
+    from monitor.potency.model import DEMO
+
+    try:
+        verify_bundle(model or DEMO)
+        contract = read_bundle(model or DEMO).contract
+        contract.check()
+    except ModelRefused:
+        return ()
+    return tuple(name for name in contract.features if name not in contract.foreign)
 
 
 def _predictor(settings: Settings, state: StateFolder, bus: RedisBus, record: SqliteRecord, replica: int) -> Runner:

@@ -42,12 +42,14 @@ SAID = {
 class Step:
     """What one row brought: the rolling estimate after it, drift events, alarm events, and where alarms came to stand.
 
-    `alarms` is what a person should hear of; `transitions` is everything, for the audit log.
+    alarms: what a person should hear of; counted: whether it is a frame that went into the rolling estimate;
+    transitions: everything that happened to alarms, for the audit log.
     """
 
     rolling: RollingEstimate
     drifts: tuple[DriftDetected, ...] = ()
     alarms: tuple[AlarmChanged, ...] = ()
+    counted: bool = False
     transitions: tuple[AlarmTransition, ...] = ()
 
 
@@ -87,9 +89,10 @@ class FlaskState:
     def step(self, row: CultureRow) -> Step:
         """Take the next row."""
         drifts: list[DriftDetected] = []
+        counted = False
         events = self._shelves_that_end(row)
         if isinstance(row, FrameRow):
-            drifts, alarms = self._frame(row)
+            drifts, alarms, counted = self._frame(row)
             events += alarms
         elif isinstance(row, SilenceRow):
             events += self._silence(row)
@@ -101,9 +104,9 @@ class FlaskState:
             events = [event.model_copy(update={"status": self.status(event.channel)}) for event in events]
         moves = tuple(self._moves)
         self._moves.clear()
-        return Step(self._window.estimate(), tuple(drifts), tuple(events), moves)
+        return Step(self._window.estimate(), tuple(drifts), tuple(events), counted, moves)
 
-    def _frame(self, row: FrameRow) -> tuple[list[DriftDetected], list[AlarmChanged]]:
+    def _frame(self, row: FrameRow) -> tuple[list[DriftDetected], list[AlarmChanged], bool]:
         self._last = row
         alarms = self._alarms[Channel.ARRIVAL].clear(_evidence(row, row.at, "frames arrive again"))
         alarms += self._scene(row)
@@ -111,11 +114,12 @@ class FlaskState:
         alarms += upstream
         if usable:
             alarms += self._morphology_step(row)
-        if usable and row.estimate.state is EstimateState.OK:
+        counted = usable and row.estimate.state is EstimateState.OK
+        if counted:
             self._window.add(row.at, row.estimate)
             found, raised = self._potency_step(row)
             drifts, alarms = drifts + found, alarms + raised
-        return drifts, alarms
+        return drifts, alarms, counted
 
     def _morphology_step(self, row: FrameRow) -> list[AlarmChanged]:
         if row.n_cells < self._settings.min_cells:

@@ -7,16 +7,13 @@ import numpy as np
 
 from monitor.drift.trend import theil_sen
 from monitor.messages import FrameEstimate, RollingEstimate
+from monitor.potency.pooled import pooled
 
 DAY_S = 86_400.0
 
 
 class RollingWindow:
-    """Median potency of the last frames, their mean interval, and the slope.
-
-    The interval is the mean of the frames' own: frames of one flask share the model's error, so averaging them does
-    not narrow it.
-    """
+    """Median potency of the last frames, their mean interval, and the slope; see `pooled`."""
 
     def __init__(self, frames: int) -> None:
         self._frames: deque[tuple[datetime, float, float, float]] = deque(maxlen=frames)
@@ -32,11 +29,11 @@ class RollingWindow:
             return RollingEstimate(potency=None, low=None, high=None, trend_per_day=None, n_frames=0)
         times, potencies, lows, highs = zip(*self._frames, strict=True)
         days = [(at - times[0]).total_seconds() / DAY_S for at in times]
-        potency = float(np.median(potencies))
+        low, potency, high = pooled(np.column_stack([lows, potencies, highs])).tolist()
         return RollingEstimate(
             potency=potency,
-            low=min(float(np.mean(lows)), potency),
-            high=max(float(np.mean(highs)), potency),
+            low=low,
+            high=high,
             trend_per_day=theil_sen(days, potencies),
             n_frames=len(potencies),
         )

@@ -1,6 +1,7 @@
 """What the network runs on, in words: engines are built for one machine and refused on another."""
 
 import platform
+import re
 from pathlib import Path
 
 import torch
@@ -25,8 +26,13 @@ def graphics() -> dict[str, str]:
         return {}
     seen = torch.cuda.get_device_properties(0)
     driver = Path("/proc/driver/nvidia/version")
-    first = driver.read_text(encoding="utf-8").splitlines()[0] if driver.exists() else "unknown"
-    return {"gpu": seen.name, "capability": f"{seen.major}.{seen.minor}", "driver": first}
+    told = driver.read_text(encoding="utf-8").splitlines()[0] if driver.exists() else ""
+    version = re.search(r"\d+(\.\d+)+", told)
+    return {
+        "gpu": seen.name,
+        "capability": f"{seen.major}.{seen.minor}",
+        "driver": version.group() if version else told or "unknown",
+    }
 
 
 def fingerprint() -> dict[str, str]:

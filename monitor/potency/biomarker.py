@@ -62,10 +62,12 @@ class Biomarker:
 
     def answers(self, rows: Matrix) -> Matrix:
         """Return (N, 3) low, middle, high of a regressor, or (N, 1) probabilities of class 1, for rows (N, F)."""
+        return self._meaning.applied(self.raw(rows))
+
+    def raw(self, rows: Matrix) -> Matrix:
+        """Return what the trees say before calibration: (N, 3) sorted quantiles, or (N, 1) margins, of rows (N, F)."""
         raw = np.column_stack([self._predicted(name, rows) for name in self._heads])
-        if isinstance(self._meaning, Platt):
-            return self._meaning.applied(raw)
-        return self._meaning.applied(np.sort(raw, axis=1))
+        return np.sort(raw, axis=1)
 
     def open_classes(self, probability: Matrix) -> list[str]:
         """Return the label of the class of each of (N,) probabilities; `undecided` where both stay open.

@@ -1,8 +1,10 @@
 """Calibration: how wide intervals have to be, and what a classifier's margin is worth as a probability."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from monitor.potency.familiarity import Familiarity
 
@@ -34,18 +36,22 @@ def conformal_offset(
 
 
 class Interval(BaseModel):
-    """A regressor's interval: `offset` is added on both sides; lowest and highest hold what the quantity can be."""
+    """A regressor's interval: `offset` widens it on both sides; lowest and highest hold what the quantity can be.
+
+    `shift` moves interval and middle together; it comes from a recalibration, see `monitor.potency.recalibration`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     coverage: float
     offset: float
+    shift: float = 0.0
     lowest: float | None = None
     highest: float | None = None
 
     def applied(self, quantiles: Matrix) -> Matrix:
         """Return (N, 3) low, middle, high, calibrated, sorted and in range, from sorted quantiles (N, 3)."""
-        raw = np.array(quantiles, float)
+        raw = np.array(quantiles, float) + self.shift
         raw[:, 0] -= self.offset
         raw[:, 2] += self.offset
         raw[:, 0] = np.minimum(raw[:, 0], raw[:, 1])
@@ -54,6 +60,12 @@ class Interval(BaseModel):
             return raw
         clipped: Matrix = np.clip(raw, self.lowest, self.highest)
         return clipped
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave a shift of nothing out: a model without one keeps the digest that it was released with."""
+        written: dict[str, Any] = write(self)
+        return {name: value for name, value in written.items() if name != "shift" or value}
 
 
 class Platt(BaseModel):

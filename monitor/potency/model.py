@@ -133,6 +133,10 @@ class PotencyModel:
         adjusted = self._adjusted(rows)
         return {name: part.answers(adjusted) for name, part in self.biomarkers.items()}
 
+    def raw(self, name: str, rows: Matrix) -> Matrix:
+        """Return what the trees of one biomarker say of rows (N, F) before calibration; see `Biomarker.raw`."""
+        return self.biomarkers[name].raw(self._adjusted(rows))
+
     def contributions(self, name: str, rows: Matrix) -> Matrix:
         """Return (N, F) what each feature adds to the answer of one biomarker for rows (N, F)."""
         return self.biomarkers[name].contributions(self._adjusted(rows))

@@ -25,7 +25,8 @@ from monitor.potency.model import DEMO, load_live_model
 folder = Path(os.environ["{PATH_VARIABLE}"] or DEMO)
 model = load_live_model(folder)
 kind = " (the demo model: trained on simulated cultures, never for a decision on real cells)" if folder == DEMO else ""
-print(f"{{folder.name}}, {{len(model.contract.features)}} features, digest {{model.digest[:12]}}{{kind}}")
+version = f"version {{model.card['version']}}, " if "version" in model.card else ""
+print(f"{{folder.name}}, {{version}}{{len(model.contract.features)}} features, digest {{model.digest[:12]}}{{kind}}")
 """
 
 

@@ -105,7 +105,7 @@ def _wide(
         if not any(numeric([text]) for text in filled) and len(set(filled)) != 2:
             ignored.append(column)
             continue
-        name, units_of = _name_and_unit(column)
+        name, units_of = name_and_unit(column)
         _refuse_text(file, column)
         units[name] = units_of
         results[name] = {_key(file, keys, number): text for number, text in enumerate(texts) if not is_empty(text)}
@@ -151,10 +151,10 @@ def _refuse_text(file: TableFile, column: str) -> None:
         raise file.error(line, column, f"holds {text!r}, which is no number; correct it, or leave the cell empty")
 
 
-def _name_and_unit(column: str) -> tuple[str, str]:
+def name_and_unit(column: str) -> tuple[str, str]:
     """Take the unit off a column's name.
 
-    >>> _name_and_unit("PGE2 [ng/mL]"), _name_and_unit("IDO")
+    >>> name_and_unit("PGE2 [ng/mL]"), name_and_unit("IDO")
     (('PGE2', 'ng/mL'), ('IDO', ''))
     """
     found = re.fullmatch(r"(.+?)\s*[\[(]([^\])]+)[\])]", column)

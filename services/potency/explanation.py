@@ -14,17 +14,14 @@ from monitor.potency.explain import explain_frame
 from monitor.potency.model import DEMO, load_live_model
 from services.record.sqlite import SqliteRecord
 from services.settings import Settings, load_settings
-from services.state_folder import StateFolder
+from services.state_folder import StateFolder, recorded_state
 from services.transport.file_blobs import FileLabels
 
 
 def explain_command(folder: Path, frame_id: str | None, flask: str | None, out: Path | None, top: int) -> int:
     """Print why the latest assessed frame of a flask, or a frame by its id, got its estimate; draw its cells."""
     console = Console(stderr=False)
-    state = StateFolder(folder)
-    if not state.record.is_file():
-        message = f"{folder} holds no record of a run; give the folder that `cellvigil run` was given as --state"
-        raise SettingsError(message, reason="state")
+    state = recorded_state(folder)
     settings = load_settings(state.root / "settings.json")
     with SqliteRecord(state.record, readonly=True) as record:
         estimate = _chosen(list(record.estimates(flask)), frame_id, flask)

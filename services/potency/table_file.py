@@ -131,16 +131,16 @@ def _csv(path: Path) -> tuple[list[list[str]], list[int]]:
 
 def _parquet(path: Path) -> list[list[str]]:
     try:
-        from pyarrow import parquet
+        from pyarrow import ArrowException, parquet
     except ImportError as error:
         message = f"{path} needs a package to read Parquet; pip install 'cellvigil[parquet]', or give a CSV file"
         raise SettingsError(message, reason="table") from error
     try:
-        table = parquet.read_table(path)
-    except (OSError, ValueError) as error:
+        with parquet.ParquetFile(path) as file:
+            table = file.read()
+    except (OSError, ValueError, ArrowException) as error:
         message = f"{path} cannot be read as Parquet ({error}); correct the path or write the file again"
         raise SettingsError(message, reason="table") from error
-    columns = [
-        ["" if value is None else str(value) for value in table[name].to_pylist()] for name in table.column_names
-    ]
+    # by place: a name that stands there twice is told by the caller
+    columns = [["" if value is None else str(value) for value in column.to_pylist()] for column in table.columns]
     return [list(table.column_names), *(list(row) for row in zip(*columns, strict=True))]

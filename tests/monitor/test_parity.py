@@ -74,6 +74,19 @@ def test_outlines_that_moved_are_seen_by_the_features() -> None:
     assert parity.worst_feature in (parity.reason or "")
 
 
+def test_features_that_a_potency_model_needs_are_compared_too() -> None:
+    def shrink(maps: np.ndarray) -> None:
+        maps[:, Map.CELL][maps[:, Map.CELL_CENTRE] < 0.15] = -9.0
+
+    base = compare(PLAIN, with_fault(shrink), FRAMES)
+    more = compare(PLAIN, with_fault(shrink), FRAMES, ("area_median", "halo_contrast_p10"))
+    assert more.feature_error > base.feature_error
+    assert more.worst_feature == "halo_contrast_p10" != base.worst_feature
+    assert "halo_contrast_p10 off by" in (more.reason or "")
+    assert compare(PLAIN, PLAIN, FRAMES, ("halo_contrast_p10",)).passes
+    assert compare(PLAIN, with_fault(shrink), FRAMES, ("area_median",)) == base
+
+
 def test_an_empty_answer_is_no_agreement() -> None:
     def nothing(maps: np.ndarray) -> None:
         maps[:, Map.CELL] = -9.0
@@ -180,3 +193,5 @@ def test_a_verdict_is_for_one_engine_and_one_decoding() -> None:
     finer = card.model_copy(update={"decode": card.decode.model_copy(update={"persistence": 0.01})})
     keys = {verdict_key("openvino", card), verdict_key("eager", card), verdict_key("openvino", finer)}
     assert len(keys) == 3 and verdict_key("eager", card) in keys
+    assert verdict_key("eager", card, ("area_median",)) == verdict_key("eager", card)
+    assert verdict_key("eager", card, ("halo_contrast_p10",)) not in keys

@@ -1,8 +1,10 @@
 """Workers are put together as the settings say."""
 
 import errno
+import json
 import os
 import platform
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ from cases.ingest_run import name_of, place
 from monitor.errors import SettingsError
 from monitor.frames.identity import frame_id_of
 from monitor.messages import FrameArrived
+from monitor.potency.bundle import write_manifest
+from monitor.potency.model import DEMO
 from services import frame_files, workers
 from services.record.sqlite import SqliteRecord
 from services.settings import HandoverSettings, Settings, WatchSettings, load_settings
@@ -24,7 +28,7 @@ from services.transport.memory import MemoryBus, MemoryQueue
 from services.transport.ring_file import MIB, RingShape, open_ring, ring_path
 from services.transport.shared_memory import ORDERED, RingWriter
 from services.transport.streams import FRAMES
-from services.workers import ring_to_fill
+from services.workers import features_needed, ring_to_fill
 
 pytestmark = [
     pytest.mark.skipif(platform.machine() not in ORDERED, reason="the ring is refused on this processor"),
@@ -119,3 +123,16 @@ def arrivals(queue: MemoryQueue) -> list[FrameArrived]:
 def test_ring_without_room_for_one_frame_is_refused_with_both_numbers():
     with pytest.raises(SettingsError, match=r"handover.*ring_mb 8 is less than slot_mb 16"):
         load_settings(None, {"handover": {"ring_mb": 8}})
+
+
+def test_the_segmenter_is_told_which_features_the_potency_model_needs(tmp_path: Path) -> None:
+    demo = json.loads((DEMO / "contract.json").read_text(encoding="utf-8"))
+    assert features_needed(None) == tuple(demo["features"])
+    assert features_needed(tmp_path / "gone") == ()
+    copy = Path(shutil.copytree(DEMO, tmp_path / "copy"))
+    (copy / "contract.json").write_text("{}", encoding="utf-8")
+    assert features_needed(copy) == ()
+    foreign = {**demo, "features": [*demo["features"], "doubling_hours"], "foreign": ["doubling_hours"]}
+    (copy / "contract.json").write_text(json.dumps(foreign), encoding="utf-8")
+    write_manifest(copy)
+    assert features_needed(copy) == tuple(demo["features"])

@@ -27,6 +27,15 @@ def test_a_driver_is_said_in_words_and_units() -> None:
     assert DRIVER.sentence() == wanted
 
 
+def test_the_demonstration_model_knows_what_is_usual_of_every_feature() -> None:
+    demo = load_model(rehearse=False)
+    assert set(demo.spec.reference.medians) == set(demo.contract.features)
+    usual = {name: medians[0] for name, medians in demo.spec.reference.medians.items()}
+    drivers = explain_frame(demo, usual, None, len(usual))
+    assert {driver.feature for driver in drivers} <= set(usual)
+    assert all(driver.usual is not None and "the reference" in driver.sentence() for driver in drivers)
+
+
 def test_effects_add_up_to_the_difference_between_estimates(model: PotencyModel) -> None:
     rows = np.array([[1700.0, 0.18, 0.4], [4200.0, 0.07, 0.4]])
     effects = model.contributions("potency", rows).sum(axis=1)

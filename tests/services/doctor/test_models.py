@@ -1,9 +1,12 @@
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from monitor.network.checkpoint import save_network
 from monitor.network.segnet import SegmentationNetwork
+from monitor.potency.model import DEMO
+from monitor.potency.version import SignOff, write_version
 from services.doctor import Check, Level
 from services.doctor.models import check_models
 from services.settings import PredictorSettings, SegmenterSettings, Settings
@@ -53,3 +56,14 @@ def test_weights_that_were_altered_are_a_problem(card: Path, tmp_path: Path):
 
     assert weights.level is Level.PROBLEM
     assert "are not those" in weights.what
+
+
+@pytest.mark.slow
+def test_a_recalibrated_model_says_which_version_it_is(card: Path, tmp_path: Path):
+    signed = SignOff(signed_by="A", at=datetime(2026, 4, 1, tzinfo=UTC), reason="kit")
+    new = write_version(DEMO, tmp_path / "second", {}, signed, {})
+
+    potency = models(card, tmp_path / "second")["potency model"]
+
+    assert potency.level is Level.OK
+    assert potency.what == f"second, version 2, {len(new.contract.features)} features, digest {new.digest[:12]}"

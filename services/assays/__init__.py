@@ -1,0 +1,1 @@
+"""`cellvigil assay`: later results of the laboratory beside the estimates that foretold them, and what follows."""

@@ -1,0 +1,92 @@
+"""The command that says how estimates agree with later results."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from monitor.errors import SettingsError
+from monitor.potency.agreement import CONFIDENCE, LEAST_FLASKS, Agreement, Verdict
+from services.assays.log import AssayLog
+from services.assays.score import BiomarkerAgreement, recorded_results, score
+from services.assays.words import OF_DEMO, coverage_in_words, is_of_demo, ranged, say, warn_of_demo
+from services.state_folder import recorded_state
+
+
+def report_command(states: Sequence[Path], last: int, json_file: Path | None, plot: Path | None) -> int:
+    """Print, write and draw the agreement of every biomarker; return the exit code."""
+    console = Console()
+    recorded = recorded_results(states)
+    results = [one.result for one in recorded]
+    found = score(recorded, last)
+    if json_file is not None:
+        report = {
+            "states": [str(folder) for folder in states],
+            "heads": [_head(folder) for folder in states],
+            "last": last,
+            "confidence": CONFIDENCE,
+            "least_flasks": LEAST_FLASKS,
+            "warning": OF_DEMO if is_of_demo(results) else None,
+            "biomarkers": {one.biomarker: one.model_dump(mode="json") for one in found},
+        }
+        write_out(json_file, (json.dumps(report, indent=1, allow_nan=False) + "\n").encode())
+    if not found:
+        say(console, "no results are recorded here; `cellvigil assay add` records one")
+        return 0
+    for one in found:
+        for line in _lines(one, last):
+            say(console, line)
+    warn_of_demo(console, results)
+    if plot is not None:
+        from services.assays.picture import draw, png
+
+        write_out(plot, png(draw(found, recorded, last)))
+        say(console, f"drawn in {plot}")
+    return 0
+
+
+def _lines(one: BiomarkerAgreement, last: int) -> Iterator[str]:
+    name = f"{one.biomarker} ({one.unit})" if one.unit else one.biomarker
+    yield f"{name}: {one.whole.results} results of {one.whole.flasks} flasks"
+    yield from _scores(one.whole)
+    if one.whole.results > last:
+        yield f"  the last {last}: coverage {coverage_in_words(one.last)}"
+    if len(one.by_model) > 1:
+        for model, part in one.by_model.items():
+            yield f"  by model {model[:12]}: coverage {coverage_in_words(part)}"
+    if one.not_assessable:
+        count = f"{one.not_assessable} of {one.results} results"
+        yield f"  {count} had no estimate (not assessable); they are listed and not scored"
+
+
+def _scores(found: Agreement) -> Iterator[str]:
+    yield f"  coverage {coverage_in_words(found)}"
+    if found.verdict is Verdict.TOO_FEW:
+        yield f"  {LEAST_FLASKS} flasks are needed at least"
+    else:
+        bias, slope = ranged(found.bias, found.bias_range), ranged(found.slope, found.slope_range)
+        yield f"  bias {bias}, RMSE {found.rmse:.3g}, slope {slope}"
+
+
+def _head(folder: Path) -> str:
+    path = recorded_state(folder).assays
+    if not path.is_file():
+        return ""
+    with AssayLog(path, readonly=True) as log:
+        return log.head()
+
+
+def write_out(path: Path, content: bytes) -> None:
+    """Write a file that the user asked for.
+
+    Raises
+    ------
+    SettingsError
+        `out` where it cannot be written.
+    """
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        message = f"{path} cannot be written ({error.strerror}); choose another file"
+        raise SettingsError(message, reason="out") from error
