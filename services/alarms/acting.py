@@ -16,8 +16,9 @@ import typer
 from monitor.culture.alarms import AlarmStanding
 from monitor.errors import SettingsError
 from monitor.messages import AlarmStatus, Channel, OperatorActed, OperatorAction
+from services.alarms.culture_time import culture_time
 from services.alarms.place import opened, settings_of
-from services.clock import Clock, SystemClock
+from services.clock import SystemClock
 from services.ledger import Ledger
 from services.record.sqlite import SqliteRecord
 from services.state_folder import StateFolder
@@ -65,8 +66,7 @@ def act(folder: Path, wish: Wish) -> int:
         if fits is not None and stands not in fits:
             typer.echo(f"{wish.flask} {channel}: nothing to {wish.action.replace('_', ' ')}, it is {said(stands)}")
             return 1
-        clock = make_clock(settings_of(state).clock)
-        acted = acted_of(wish, channel, _culture_time(state, record, wish.flask, clock))
+        acted = acted_of(wish, channel, _now_in(wish.flask, state, record))
         record.put_action(acted)
         until = f" until {acted.until:%Y-%m-%d %H:%M} UTC" if acted.until else ""
         taken = _taken_in(state, record, acted)
@@ -121,21 +121,13 @@ def _channel(wish: Wish, standings: Sequence[AlarmStanding]) -> Channel:
     return meant[0]
 
 
-def _culture_time(state: StateFolder, record: SqliteRecord, flask: str, clock: Clock) -> datetime:
-    """Return the flask's own time of this moment: its last frame's, and as long after it as that frame has been here.
-
-    So an action falls into place among frames that are acquired now, and among those of an old series that is played.
-    """
-    times = []
-    newest = record.newest_at(flask)
-    if newest is not None:
-        times.append(newest + timedelta(microseconds=1))
+def _now_in(flask: str, state: StateFolder, record: SqliteRecord) -> datetime:
+    arrivals = {}
     if state.ledger.is_file():
         with Ledger(state.ledger, readonly=True) as ledger:
-            last = ledger.last_arrivals().get(flask)
-        if last is not None:
-            times.append(last.acquired_at + max(timedelta(0), clock.now() - last.arrived_at))
-    return max(times, default=clock.now())
+            arrivals = ledger.last_arrivals()
+    now = make_clock(settings_of(state).clock).now()
+    return culture_time(flask, record.newest_at(flask), arrivals, now)
 
 
 def _taken_in(state: StateFolder, record: SqliteRecord, acted: OperatorActed) -> bool:
