@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime
 
-from monitor.culture.alarms import AlarmTransition
+from monitor.culture.standing import AlarmTransition
 from monitor.messages import Fact, OperatorActed
 
 BEGINNING = "0" * 64

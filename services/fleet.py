@@ -33,6 +33,8 @@ class FlaskLine:
 
         A flask without data is never ok; what was estimated long ago says nothing of now.
         """
+        if self.flask == MACHINE:
+            return "alarm" if self.alarms else "ok"
         if self.newest is None or any(alarm.channel in BLIND for alarm in self.alarms):
             return "stale"
         age_s = (now - self.newest.acquired_at).total_seconds()

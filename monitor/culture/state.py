@@ -4,15 +4,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from monitor.culture.alarms import Alarm, AlarmStanding, AlarmTransition, Delay, Evidence, event_id_of
+from monitor.culture.alarms import Alarm, Delay, Evidence, event_id_of
 from monitor.culture.legibility import unreadable
 from monitor.culture.morphology import MorphologyWatch
+from monitor.culture.operator import act, said
 from monitor.culture.optics import OpticsWatch
 from monitor.culture.potency import PotencyWatch
 from monitor.culture.rows import ConditionRow, CultureRow, FrameRow, OperatorRow, SilenceRow, fold_order
 from monitor.culture.rules import UPSTREAM, rules_by_channel
 from monitor.culture.scene import FrozenWatch, PositionsWatch
 from monitor.culture.settings import CultureSettings
+from monitor.culture.standing import AlarmStanding, AlarmTransition
 from monitor.culture.window import RollingWindow
 from monitor.drift.base import Detection
 from monitor.messages import (
@@ -21,7 +23,6 @@ from monitor.messages import (
     Channel,
     DriftDetected,
     EstimateState,
-    OperatorActed,
     OperatorAction,
     RollingEstimate,
 )
@@ -29,13 +30,6 @@ from monitor.messages import (
 SHOWN = 5
 HOUR_S = 3600.0
 DELAYED = (Channel.OPTICS, Channel.SEGMENTATION, Channel.MORPHOLOGY, Channel.POTENCY)
-SAID = {
-    OperatorAction.ACKNOWLEDGE: "acknowledged",
-    OperatorAction.SHELVE: "shelved",
-    OperatorAction.UNSHELVE: "taken back from the shelf",
-    OperatorAction.OUT_OF_SERVICE: "taken out of service",
-    OperatorAction.IN_SERVICE: "brought back into service",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,25 +168,14 @@ class FlaskState:
         alarm = self._alarms.get(acted.channel)
         if alarm is None:
             return []
-        evidence = Evidence(row.row_id, self._last_frame_id, row.at, row.at, _said(acted), acted.by)
-        match acted.action:
-            case OperatorAction.ACKNOWLEDGE:
-                events = alarm.acknowledge(evidence)
-                if events and acted.channel is Channel.POTENCY:
-                    self._potency.reset()
-                if events and acted.channel is Channel.POSITIONS:
-                    self._positions.forget()
-                    events += self._missing(row, [])
-                return events
-            case OperatorAction.SHELVE:
-                assert acted.until is not None
-                return alarm.shelve(evidence, acted.until)
-            case OperatorAction.UNSHELVE:
-                return alarm.unshelve(evidence)
-            case OperatorAction.OUT_OF_SERVICE:
-                return alarm.take_out(evidence)
-            case OperatorAction.IN_SERVICE:
-                return alarm.bring_back(evidence)
+        events = act(alarm, acted, Evidence(row.row_id, self._last_frame_id, row.at, row.at, said(acted), acted.by))
+        if events and acted.action is OperatorAction.ACKNOWLEDGE:
+            if acted.channel is Channel.POTENCY:
+                self._potency.reset()
+            if acted.channel is Channel.POSITIONS:
+                self._positions.forget()
+                events += self._missing(row, [])
+        return events
 
     def _inhibit(self, row: CultureRow) -> None:
         """Note which channels cannot be judged because one above them is in trouble."""
@@ -300,11 +283,6 @@ def fold(flask: str, rows: Iterable[CultureRow], settings: CultureSettings) -> l
     distinct = {row.row_id: row for row in rows}
     state = FlaskState(flask, settings)
     return [(row, state.step(row)) for row in sorted(distinct.values(), key=fold_order)]
-
-
-def _said(acted: OperatorActed) -> str:
-    until = f" until {acted.until:%Y-%m-%d %H:%M} UTC" if acted.until else ""
-    return f"{SAID[acted.action]} by {acted.by}{until}" + (f": {acted.why}" if acted.why else "")
 
 
 def _evidence(row: FrameRow, onset_at: datetime, cause: str) -> Evidence:

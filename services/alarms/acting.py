@@ -13,7 +13,7 @@ from pathlib import Path
 
 import typer
 
-from monitor.culture.alarms import AlarmStanding
+from monitor.culture.standing import AlarmStanding
 from monitor.errors import SettingsError
 from monitor.messages import AlarmStatus, Channel, OperatorActed, OperatorAction
 from services.alarms.culture_time import culture_time

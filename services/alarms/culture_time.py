@@ -4,7 +4,8 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from monitor.culture.alarms import ITSELF, AlarmStanding
+from monitor.culture.alarms import ITSELF
+from monitor.culture.standing import AlarmStanding
 from monitor.messages import MACHINE, OperatorActed, OperatorAction
 from services.ledger import LastArrival
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import typer
 
-from monitor.culture.alarms import AlarmStanding
 from monitor.culture.rules import UPSTREAM, rules_by_channel
+from monitor.culture.standing import AlarmStanding
 from monitor.errors import SettingsError
 from monitor.messages import AlarmChanged, AlarmStatus, Channel, DriftDetected, PotencyEstimated, RollingEstimate
 from services.alarms.acting import said

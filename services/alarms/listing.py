@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from monitor.culture.alarms import AlarmStanding
+from monitor.culture.standing import AlarmStanding
 from monitor.errors import SettingsError
 from monitor.messages import AlarmStatus
 from services.alarms.acting import UNSEEN, said

@@ -15,10 +15,9 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
-from monitor.errors import SettingsError
 from monitor.messages import AlarmChanged, AlarmState
 from services.clock import Clock, SystemClock
-from services.delivery.letter import COLUMNS, DeliveryState, Letter, letter_of, moment_of
+from services.delivery.letter import COLUMNS, DeliveryState, Letter, letter_of, moment_of, unusable
 from services.delivery.silence import Quiet, nobody_silenced
 
 SILENCED = "silenced"
@@ -68,7 +67,7 @@ class Outbox:
                 uri, uri=True, timeout=60.0, isolation_level=None, check_same_thread=False
             )
         except sqlite3.OperationalError as error:
-            raise _unusable(path, error, readonly=readonly) from error
+            raise unusable(path, error, readonly=readonly) from error
         try:
             if not readonly:
                 self._connection.execute("PRAGMA journal_mode = WAL")
@@ -77,7 +76,7 @@ class Outbox:
             self._connection.execute("SELECT refusals FROM deliveries LIMIT 1")
         except sqlite3.DatabaseError as error:
             self._connection.close()
-            raise _unusable(path, error, readonly=readonly) from error
+            raise unusable(path, error, readonly=readonly) from error
 
     def __enter__(self) -> Self:
         return self
@@ -302,12 +301,3 @@ class Outbox:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
-
-
-def _unusable(path: Path, error: sqlite3.DatabaseError, *, readonly: bool) -> SettingsError:
-    if not isinstance(error, sqlite3.OperationalError):
-        message = f"the outbox {path} is damaged ({error}); move it away, and every recorded alarm is delivered again"
-        return SettingsError(message, reason="outbox")
-    if readonly:
-        return SettingsError(f"there is no outbox {path} yet ({error}); has a notifier run?", reason="no_outbox")
-    return SettingsError(f"the outbox {path} cannot be opened: {error}; is the folder yours?", reason="outbox")

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime, time, timedelta
 
-from monitor.culture.alarms import ITSELF, AlarmStanding, event_id_of
+from monitor.culture.alarms import ITSELF, event_id_of
 from monitor.culture.rules import RULES, UPSTREAM
+from monitor.culture.standing import AlarmStanding
 from monitor.messages import AlarmChanged, AlarmState, AlarmStatus, Channel
 from services.delivery.outbox import Outbox
 

@@ -10,8 +10,8 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
-from monitor.culture.alarms import AlarmStanding, AlarmTransition
 from monitor.culture.rows import CultureRow, FrameRow
+from monitor.culture.standing import AlarmStanding, AlarmTransition
 from monitor.messages import (
     AlarmChanged,
     DriftDetected,

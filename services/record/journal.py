@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
-from monitor.culture.alarms import AlarmTransition
+from monitor.culture.standing import AlarmTransition
 from monitor.messages import OperatorActed
 from services.audit import BEGINNING, AuditEntry, sealed
 

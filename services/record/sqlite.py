@@ -8,8 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from monitor.culture.alarms import AlarmStanding
 from monitor.culture.rows import CultureRow, FrameRow, OperatorRow
+from monitor.culture.standing import AlarmStanding
 from monitor.errors import BackPressure
 from monitor.messages import (
     AlarmChanged,

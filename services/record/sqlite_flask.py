@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from pydantic import TypeAdapter
 
-from monitor.culture.alarms import AlarmStanding, AlarmTransition
 from monitor.culture.rows import CultureRow
+from monitor.culture.standing import AlarmStanding, AlarmTransition
 from monitor.messages import AlarmChanged, DriftDetected, OperatorActed, PotencyEstimated
 from services.record.journal import Journal
 

@@ -1,4 +1,5 @@
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,21 @@ def test_what_is_rolled_back_leaves_no_line(tmp_path: Path) -> None:
         transaction.audit_action(acted.acted)
         raise RuntimeError
     assert lines_of(state) == []
+
+
+def test_predictors_that_write_at_once_make_one_chain(tmp_path: Path) -> None:
+    folded(tmp_path, FALL[:1])
+    acted = FALL[-1]
+    assert acted.kind == "operator"
+
+    def write(flask: str) -> None:
+        with SqliteRecord(tmp_path / "record.sqlite3") as record:
+            for _ in range(20):
+                with record.flask(flask) as transaction:
+                    transaction.audit_action(acted.acted)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, ("A1", "B2", "C3", "D4")))
+    lines = lines_of(StateFolder(tmp_path))
+    assert len(lines) == 80
+    assert broken_at(lines) is None

@@ -10,6 +10,7 @@ from cases.folded_state import folded
 from cases.ingest_run import Chain, name_of, place
 from cases.sample_messages import NOON, arrived
 
+from monitor.culture.rows import ConditionRow
 from monitor.messages import MACHINE, Channel, ConditionObserved, FrameArrived
 from services.fleet import fleet, fleet_table
 from services.ingest.health import GIB, HealthWatch
@@ -127,3 +128,17 @@ def test_a_flask_without_data_is_stale_and_never_ok(tmp_path: Path) -> None:
     assert lines["C3"].newest is None
     assert lines["C3"].state(NOON) == "stale"
     assert fleet_table(list(lines.values()), NOON).row_count == 3
+
+
+def test_the_machine_has_a_line_while_one_of_its_alarms_stands(tmp_path: Path) -> None:
+    full = ConditionObserved(
+        flask=MACHINE, channel=Channel.DISK, bad=True, since=NOW, observed_at=NOW, what="0.5 GiB free"
+    )
+    free = full.model_copy(update={"bad": False, "since": NOW + INTERVAL, "observed_at": NOW + INTERVAL})
+    state = folded(tmp_path, [ConditionRow.of(full)])
+    with SqliteRecord(state.record, readonly=True) as record:
+        (line,) = fleet(record)
+    assert (line.flask, line.state(NOW), line.alarms[0].cause) == (MACHINE, "alarm", "0.5 GiB free")
+    state = folded(tmp_path, [ConditionRow.of(free)])
+    with SqliteRecord(state.record, readonly=True) as record:
+        assert fleet(record) == []

@@ -9,7 +9,7 @@ from alarm_receiver import alarm
 from cases.culture_rows import frame_row, operator_row
 from cases.folded_state import folded
 
-from monitor.culture.alarms import AlarmStanding
+from monitor.culture.standing import AlarmStanding
 from monitor.messages import AlarmState, AlarmStatus, Channel, OperatorAction
 from services.alarms.quiet import end_silence, list_deliveries, list_silences, silence
 from services.delivery.letter import DeliveryState

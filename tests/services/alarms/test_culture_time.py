@@ -4,8 +4,8 @@ from cases.culture_rows import INTERVAL, frame_row, operator_row, silence_row, t
 from cases.folded_state import SETTINGS
 from cases.sample_messages import NOON, digest
 
-from monitor.culture.alarms import AlarmStanding
 from monitor.culture.rows import OperatorRow
+from monitor.culture.standing import AlarmStanding
 from monitor.culture.state import FlaskState, fold
 from monitor.messages import MACHINE, AlarmStatus, Channel, OperatorAction
 from services.alarms.culture_time import culture_time, shelves_that_end
