@@ -3,15 +3,16 @@
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from typing import Annotated
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from monitor.culture.rows import CultureRow
 from monitor.culture.standing import AlarmStanding, AlarmTransition
 from monitor.messages import AlarmChanged, DriftDetected, OperatorActed, PotencyEstimated
 from services.record.journal import Journal
 
-_ROW: TypeAdapter[CultureRow] = TypeAdapter(CultureRow)
+_ROW: TypeAdapter[CultureRow] = TypeAdapter(Annotated[CultureRow, Field(discriminator="kind")])
 
 
 def sortable(moment: datetime) -> str:
