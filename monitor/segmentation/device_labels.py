@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from monitor.network.checkpoint import DecodeSettings
+from monitor.network.checkpoint import CellConfidence, DecodeSettings
 from monitor.segmentation import device_steps
+from monitor.segmentation.confidence import believed, columns_of, renamed
 from monitor.segmentation.device_planes import gaussian, has_kernels
 from monitor.segmentation.flood import LEVELS
 from monitor.segmentation.labels import HOLE_UM2
@@ -49,11 +50,28 @@ def instances_on_device(
         least_px=settings.min_cell_um2 / pixel_um2,
         least_peak=settings.min_peak,
     )
+    if settings.confidence is not None:
+        cells = _believed(cells, cell, boundary, height, settings.confidence, pixel_um2)
     within = (nucleus > 0.0) & (cells > 0)
     core = gaussian(nucleus_centre, settings.smooth_px / 2.0)
     least_px = settings.min_nucleus_um2 / pixel_um2
     nuclei = flood_on_device(core, within, cells, settings.nucleus_persistence, least_px=least_px, least_peak=0.0)
     return DeviceInstances(cells, nuclei)
+
+
+def _believed(
+    cells: Tensor, cell: Tensor, boundary: Tensor, height: Tensor, settings: CellConfidence, pixel_um2: float
+) -> Tensor:
+    """Return [B, H, W] labels without the cells that the maps are not sure of; see `confidence`."""
+    counts = cells.amax((1, 2))
+    most = int(counts.max())
+    sums, peaks = (_host(some) for some in steps_for(cells).sums(cells, cell, boundary, height, most))
+    names = np.zeros((len(cells), most + 1), np.int32)
+    for frame, count in enumerate(counts.tolist()):
+        columns = columns_of(sums[frame, 1 : count + 1], peaks[frame, 1 : count + 1], pixel_um2)
+        names[frame, : count + 1] = renamed(believed(columns, settings))
+    first = torch.arange(len(cells), dtype=torch.int32, device=cells.device)[:, None, None] * (most + 1)
+    return steps_for(cells).named(cells + first, torch.from_numpy(names.ravel()).to(cells.device))
 
 
 def flood_on_device(
@@ -122,6 +140,9 @@ class DeviceSteps(Protocol):
 
     def tallies(self, basin: Tensor, level: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """Return what each basin holds, and where it begins."""
+
+    def sums(self, cells: Tensor, cell: Tensor, boundary: Tensor, height: Tensor, most: int) -> tuple[Tensor, Tensor]:
+        """Return what the maps say of each cell."""
 
     def named(self, basin: Tensor, names: Tensor) -> Tensor:
         """Return the name of each pixel's basin."""

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
+from monitor.segmentation.confidence import ONE
 from monitor.segmentation.flood import LEVELS
 from monitor.segmentation.merging import STEP
 
@@ -110,6 +112,35 @@ def tallies(basin: Tensor, level: Tensor, count: int) -> tuple[Tensor, Tensor]:
     place = torch.arange(basin.numel(), device=basin.device).view(basin.shape)[inside]
     first = torch.full((count,), basin.numel(), device=basin.device)
     return histogram, first.scatter_reduce_(0, owner, place, "amin")
+
+
+def sums(cells: Tensor, cell: Tensor, boundary: Tensor, height: Tensor, most: int) -> tuple[Tensor, Tensor]:
+    """Return what the maps say of each cell; see `confidence`.
+
+    Labels are [B, H, W] int32 from 0 to `most`. Sums are [B, most + 1, 5] int64, peaks [B, most + 1] float32; those of
+    label 0 mean nothing.
+    """
+    frames, rows, columns = cells.shape
+    pad = functional.pad(cells[:, None].float(), (1, 1, 1, 1), mode="replicate")[:, 0].int()
+    outline = (pad[:, :-2, 1:-1] != cells) | (pad[:, 2:, 1:-1] != cells)
+    outline |= (pad[:, 1:-1, :-2] != cells) | (pad[:, 1:-1, 2:] != cells)
+    border = torch.zeros_like(cells)
+    border[:, 0] += 1
+    border[:, rows - 1] += 1
+    border[:, :, 0] += 1
+    border[:, :, columns - 1] += 1
+    parts = [torch.ones_like(cells), _parts_of(cell), outline, _parts_of(boundary) * outline, border]
+    owner = cells.long() + torch.arange(frames, device=cells.device)[:, None, None] * (most + 1)
+    held = torch.zeros((frames * (most + 1), 5), dtype=torch.int64, device=cells.device)
+    held.index_add_(0, owner.flatten(), torch.stack([part.flatten().long() for part in parts], 1))
+    peaks = torch.full((frames * (most + 1),), -torch.inf, device=cells.device)
+    peaks.scatter_reduce_(0, owner.flatten(), height.flatten(), "amax")
+    return held.view(frames, most + 1, 5), peaks.view(frames, most + 1)
+
+
+def _parts_of(logit: Tensor) -> Tensor:
+    """Return probabilities in whole parts of `confidence.ONE`."""
+    return (ONE / (1.0 + torch.exp(-logit.clamp(-20.0, 20.0))) + 0.5).int()
 
 
 def named(basin: Tensor, names: Tensor) -> Tensor:

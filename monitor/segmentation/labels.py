@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.network.checkpoint import DecodeSettings
+from monitor.segmentation.confidence import believed, evidence, renamed
 from monitor.segmentation.flood import flood
 from monitor.segmentation.holes import without_holes
 from monitor.segmentation.smooth import gaussian_where
@@ -53,6 +54,9 @@ def instances_of(
         least_px=settings.min_cell_um2 / pixel_um2,
         least_peak=settings.min_peak,
     )
+    if settings.confidence is not None:
+        columns = evidence(cells, cell, boundary, height, pixel_um2)
+        cells = renamed(believed(columns, settings.confidence))[cells]
     within = (nucleus > 0.0) & (cells > 0)
     if not within.any():
         return Instances(cells, np.zeros_like(cells))

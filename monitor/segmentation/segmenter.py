@@ -85,10 +85,10 @@ class Segmenter:
 
     @property
     def engine_digest(self) -> str:
-        """Digest of engine, precision and libraries, and of the way through the device."""
-        if self._device_path is None:
-            return self._engine.digest
-        return hashlib.sha256(f"on device|{self._engine.digest}".encode()).hexdigest()
+        """Digest of engine, precision and libraries, of the way through the device, and of how maps become labels."""
+        way = "over the cpu" if self._device_path is None else "on device"
+        told = f"{way}|{self._engine.digest}|{self._card.decode.model_dump_json()}"
+        return hashlib.sha256(told.encode()).hexdigest()
 
     @property
     def weights_digest(self) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from monitor.engine.eager import EagerEngine
@@ -13,9 +15,12 @@ from monitor.frames.frame import Frame
 from monitor.frames.normalize import normalize
 from monitor.frames.resample import pad_to_multiple, resample, restore_labels
 from monitor.network.checkpoint import DecodeSettings, ModelCard
-from monitor.network.segnet import PLANES, SegmentationNetwork
+from monitor.network.segnet import PLANES, Map, SegmentationNetwork
+from monitor.segmentation.confidence import evidence
 from monitor.segmentation.labels import instances_of
 from monitor.segmentation.segmenter import Segmentation, Segmenter
+from monitor.segmentation.smooth import gaussian_where
+from monitor.training.confidence import fit_confidence, overlap
 from monitor.training.evaluate import Evaluation, Segment, evaluate
 from monitor.training.metrics import Matches, match_instances, score
 from monitor.training.sources import LabelledImage
@@ -25,8 +30,13 @@ PERSISTENCES = (0.05, 0.1, 0.2)
 BUMPS_UM2 = (0.0, 150.0)
 MIN_PEAKS = (0.25, 0.45, 0.6)
 """Decodes to choose from, on training fields."""
+MATCHED_IOU = 0.5
+"""From here on an outline is the cell that it overlaps."""
 PATIENCE = 6
 """Looks without a better score on the held-back fields, after which the run stops."""
+
+Maps = NDArray[np.float32]
+"""(K, Y, X) as the network gives them."""
 
 
 class Record:
@@ -109,14 +119,39 @@ def choose_decode(
         decode.model_copy(update={"persistence": persistence, "bump_um2": bump_um2, "min_peak": min_peak})
         for persistence, bump_um2, min_peak in itertools.product(PERSISTENCES, BUMPS_UM2, MIN_PEAKS)
     ]
+    every = [_maps_of(engine, image, settings.pixel_size_um) for image in fields]
     matches: list[list[Matches]] = [[] for _ in choices]
-    for image in fields:
-        frame = resample(Frame(image.pixels, image.pixel_size_um), settings.pixel_size_um)
-        maps = engine(pad_to_multiple(normalize(frame, settings.pixel_size_um))[None, None])[0]
-        maps = maps[:, : frame.shape[0], : frame.shape[1]]
+    for image, maps in zip(fields, every, strict=True):
         for found, choice in zip(matches, choices, strict=True):
             cells = instances_of(maps, PLANES, choice, settings.pixel_size_um).cells
             cells = restore_labels(cells, (image.cells.shape[0], image.cells.shape[1]))
             found.append(match_instances(image.cells, cells, image.pixels))
     ap50 = [score(found).ap50 for found in matches]
-    return choices[ap50.index(max(ap50))]
+    return with_confidence(choices[ap50.index(max(ap50))], fields, every, settings.pixel_size_um)
+
+
+def with_confidence(
+    decode: DecodeSettings, fields: Sequence[LabelledImage], every: Sequence[Maps], pixel_size_um: float
+) -> DecodeSettings:
+    """Return a decode that leaves out what is likely no cell, as learnt on fields; as it was where they are too few.
+
+    `every` holds the (K, Y, X) maps of each field at the network's scale.
+    """
+    columns, right, missed = [], [], 0
+    bare = decode.model_copy(update={"confidence": None})
+    for image, maps in zip(fields, every, strict=True):
+        cells = instances_of(maps, PLANES, bare, pixel_size_um).cells
+        height = gaussian_where(maps[Map.CELL_CENTRE], decode.smooth_px, cells > 0)
+        columns.append(evidence(cells, maps[Map.CELL], maps[Map.BOUNDARY], height, pixel_size_um**2))
+        native = restore_labels(cells, (image.cells.shape[0], image.cells.shape[1]))
+        fits = overlap(image.cells, native, len(columns[-1])) >= MATCHED_IOU
+        right.append(fits)
+        missed += np.unique(image.cells[image.cells > 0]).size - int(fits.sum())
+    confidence = fit_confidence(columns, right, missed)
+    return decode if confidence is None else decode.model_copy(update={"confidence": confidence})
+
+
+def _maps_of(engine: EagerEngine, image: LabelledImage, pixel_size_um: float) -> Maps:
+    frame = resample(Frame(image.pixels, image.pixel_size_um), pixel_size_um)
+    maps = engine(pad_to_multiple(normalize(frame, pixel_size_um))[None, None])[0]
+    return np.ascontiguousarray(maps[:, : frame.shape[0], : frame.shape[1]])

@@ -80,6 +80,20 @@ def test_highest() -> None:
     assert torch.equal(found, device_quality._heights(labels, values, 9))
 
 
+def test_sums_of_cells() -> None:
+    torch.manual_seed(5)
+    cells = torch.randint(0, 5, (2, 9, 12), dtype=torch.int32).repeat_interleave(4, 1).repeat_interleave(4, 2)
+    cell, boundary, height = (3.0 * torch.randn(cells.shape) for _ in range(3))
+    height -= 4.0
+    given = [plane.to(DEVICE) for plane in (cells, cell, boundary, height)]
+    sums, peaks = (some.cpu() for some in device_kernels.sums(*given, 4))
+    expected, expected_peaks = device_steps.sums(cells, cell, boundary, height, 4)
+    assert torch.equal(peaks[:, 1:], expected_peaks[:, 1:])
+    exact = [0, 2, 4]
+    assert torch.equal(sums[:, 1:, exact], expected[:, 1:, exact])
+    assert (sums - expected)[:, 1:].abs().max() <= 3  # parts that round the other way
+
+
 def test_passes_between_convolutions(monkeypatch: pytest.MonkeyPatch) -> None:
     if DEVICE == "cpu":  # cuDNN is what no interpreter stands in for
         monkeypatch.setattr(KernelPasses, "convolved", TorchPasses.convolved)

@@ -1,0 +1,104 @@
+"""How sure the maps are of each cell, and which cells are left out for it."""
+
+from typing import Final
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.network.checkpoint import CellConfidence
+
+ONE: Final = 1024
+"""Probabilities are summed in whole parts of this: their sums come out the same in any order, on any device."""
+AREA, FOREGROUND, OUTLINE, EDGE, BORDER = range(5)
+COLUMNS: Final = ("peak", "probability", "edge", "border", "log_area")
+"""What `evidence` gives for each cell, in the words of `CellConfidence`."""
+
+
+def evidence(
+    cells: NDArray[np.int32],
+    cell: NDArray[np.float32],
+    boundary: NDArray[np.float32],
+    height: NDArray[np.float32],
+    pixel_um2: float,
+) -> NDArray[np.float64]:
+    """Return what the maps say of each cell, (N, 5) float64 in the order of `COLUMNS`.
+
+    Parameters
+    ----------
+    cells
+        (Y, X) int32 labels from 1 without gaps.
+    cell, boundary
+        (Y, X) float32 logits.
+    height
+        (Y, X) float32 smoothed centre map; what it holds outside cells is never looked at.
+    """
+    count = int(cells.max(initial=0))
+    sums, peaks = _sums(cells, cell, boundary, height, count)
+    return columns_of(sums, peaks, pixel_um2)
+
+
+def columns_of(sums: NDArray[np.int64], peaks: NDArray[np.float32], pixel_um2: float) -> NDArray[np.float64]:
+    """Return the columns of `evidence` from (N, 5) sums by cell (area, foreground, outline, edge, border) and peaks."""
+    area, outline = np.maximum(sums[:, AREA], 1), np.maximum(sums[:, OUTLINE], 1)
+    return np.stack(
+        [
+            peaks.astype(np.float64),
+            sums[:, FOREGROUND] / (ONE * area),
+            sums[:, EDGE] / (ONE * outline),
+            sums[:, BORDER] / outline,
+            np.log(area * pixel_um2),
+        ],
+        axis=1,
+    )
+
+
+def believed(columns: NDArray[np.float64], settings: CellConfidence) -> NDArray[np.bool_]:
+    """Return which cells are left in, (N,) bool."""
+    weights = np.array([getattr(settings, name) for name in COLUMNS])
+    logit = settings.intercept + columns @ weights
+    least = -np.inf if settings.least == 0.0 else np.log(settings.least / (1.0 - settings.least))
+    kept: NDArray[np.bool_] = logit >= least
+    return kept
+
+
+def renamed(kept: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Return the new label of each old one, 0 and N others: from 1 without gaps, 0 for what is left out."""
+    names = np.zeros(kept.size + 1, np.int32)
+    names[1:] = np.where(kept, np.cumsum(kept), 0)
+    return names
+
+
+@numba.njit(cache=True, nogil=True)
+def _sums(
+    cells: NDArray[np.int32],
+    cell: NDArray[np.float32],
+    boundary: NDArray[np.float32],
+    height: NDArray[np.float32],
+    count: int,
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    rows, columns = cells.shape
+    sums, peaks = np.zeros((count, 5), np.int64), np.full(count, -np.inf, np.float32)
+    for row in range(rows):
+        for column in range(columns):
+            label = cells[row, column]
+            if label == 0:
+                continue
+            mine = sums[label - 1]
+            mine[AREA] += 1
+            mine[FOREGROUND] += _parts(cell[row, column])
+            peaks[label - 1] = max(peaks[label - 1], height[row, column])
+            up, down = cells[max(row - 1, 0), column], cells[min(row + 1, rows - 1), column]
+            left, right = cells[row, max(column - 1, 0)], cells[row, min(column + 1, columns - 1)]
+            if up != label or down != label or left != label or right != label:
+                mine[OUTLINE] += 1
+                mine[EDGE] += _parts(boundary[row, column])
+            mine[BORDER] += (row == 0) + (row == rows - 1) + (column == 0) + (column == columns - 1)
+    return sums, peaks
+
+
+@numba.njit(cache=True, nogil=True)
+def _parts(logit: np.float32) -> int:
+    """Return a probability in whole parts of `ONE`."""
+    bounded = min(max(logit, np.float32(-20.0)), np.float32(20.0))
+    return int(np.float32(ONE) / (np.float32(1.0) + np.exp(-bounded)) + np.float32(0.5))
