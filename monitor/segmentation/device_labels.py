@@ -26,10 +26,11 @@ from monitor.segmentation.merging import joined, names_of
 
 @dataclass(frozen=True, slots=True)
 class DeviceInstances:
-    """Label images of a batch, [B, H, W] int32 on the device, 0 background, ids compact within each frame."""
+    """Label images of a batch, [B, H, W] int32 on the device, 0 background, ids compact by frame; see `Instances`."""
 
     cells: Tensor
     nuclei: Tensor
+    outlined: Tensor
 
 
 def instances_on_device(
@@ -50,13 +51,14 @@ def instances_on_device(
         least_px=settings.min_cell_um2 / pixel_um2,
         least_peak=settings.min_peak,
     )
+    outlined = cells
     if settings.confidence is not None:
         cells = _believed(cells, cell, boundary, height, settings.confidence, pixel_um2)
     within = (nucleus > 0.0) & (cells > 0)
     core = gaussian(nucleus_centre, settings.smooth_px / 2.0)
     least_px = settings.min_nucleus_um2 / pixel_um2
     nuclei = flood_on_device(core, within, cells, settings.nucleus_persistence, least_px=least_px, least_peak=0.0)
-    return DeviceInstances(cells, nuclei)
+    return DeviceInstances(cells, nuclei, outlined)
 
 
 def _believed(

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from monitor.network.segnet import Map
+from monitor.segmentation.device_labels import DeviceInstances
 from monitor.segmentation.device_planes import background, dilated, gaussian, has_kernels, noise_sigma
 from monitor.segmentation.quality import (
     COARSE_UM,
@@ -33,25 +34,27 @@ class DeviceQuality:
     confluency: list[float]
 
 
-def measured(normal: Tensor, maps: Tensor, cells: Tensor, light: Tensor, pixel_size_um: float) -> DeviceQuality:
+def measured(
+    normal: Tensor, maps: Tensor, found: DeviceInstances, light: Tensor, pixel_size_um: float
+) -> DeviceQuality:
     """Measure a batch.
 
     Parameters
     ----------
     normal
         [B, H, W] normalised pixels at the network's scale, `pixel_size_um`.
-    maps, cells
-        [B, K, H, W] float32 and [B, H, W] int32 of the same grid.
+    maps, found
+        [B, K, H, W] float32 and labels of the same grid.
     light
         [B, H', W'] background of the camera counts on the frames' own grid, every `LIGHT_STEP`-th pixel.
     """
-    covered = cells > 0
+    covered = found.outlined > 0
     return DeviceQuality(
         focus=_focus(normal, covered, pixel_size_um).tolist(),
-        doubt=_doubt(maps, cells),
+        doubt=_doubt(maps, found.outlined),
         debris=_debris(normal, covered, pixel_size_um).tolist(),
         illumination=_unevenness(light).tolist(),
-        confluency=covered.double().mean((1, 2)).tolist(),
+        confluency=(found.cells > 0).double().mean((1, 2)).tolist(),
     )
 
 

@@ -19,10 +19,14 @@ HOLE_UM2 = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Instances:
-    """Label images of one frame, (Y, X) int32, 0 background, ids compact; each nucleus lies within one cell."""
+    """Label images of one frame, (Y, X) int32, 0 background, ids compact; each nucleus lies within one cell.
+
+    outlined: cells before those were left out that the maps are not sure of; how well a frame can be read shows there.
+    """
 
     cells: NDArray[np.int32]
     nuclei: NDArray[np.int32]
+    outlined: NDArray[np.int32]
 
 
 def instances_of(
@@ -54,13 +58,14 @@ def instances_of(
         least_px=settings.min_cell_um2 / pixel_um2,
         least_peak=settings.min_peak,
     )
+    outlined = cells
     if settings.confidence is not None:
         columns = evidence(cells, cell, boundary, height, pixel_um2)
         cells = renamed(believed(columns, settings.confidence))[cells]
     within = (nucleus > 0.0) & (cells > 0)
     if not within.any():
-        return Instances(cells, np.zeros_like(cells))
+        return Instances(cells, np.zeros_like(cells), outlined)
     core = gaussian_where(nucleus_centre, settings.smooth_px / 2.0, within)
     least_px = settings.min_nucleus_um2 / pixel_um2
     nuclei = flood(core, within, cells, settings.nucleus_persistence, least_px=least_px, least_peak=0.0)
-    return Instances(cells, nuclei)
+    return Instances(cells, nuclei, outlined)

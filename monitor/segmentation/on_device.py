@@ -114,7 +114,7 @@ class DevicePath:
     def _finish(self, launched: _Launched) -> list[Found]:
         scale = self._card.pixel_size_um
         found = instances_on_device(launched.maps, PLANES, self._card.decode, scale)
-        quality = measured(launched.normal, launched.maps, found.cells, launched.light, scale)
+        quality = measured(launched.normal, launched.maps, found, launched.light, scale)
         cells, nuclei = _labels(found.cells), _labels(found.nuclei)
         saturated = launched.saturated.tolist()
         return [

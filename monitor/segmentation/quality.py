@@ -54,7 +54,8 @@ class QualitySettings(BaseModel):
 class Decoded:
     """What the network made of a frame, all (Y', X') at its own scale.
 
-    cell, boundary: float32 probabilities; centre: float32, the map with one peak per cell; cells, nuclei: int32 labels.
+    cell, boundary: float32 probabilities; centre: float32, the map with one peak per cell; cells, nuclei: int32 labels;
+    outlined: cells before those were left out that the maps are not sure of.
     """
 
     cell: NDArray[np.float32]
@@ -62,6 +63,7 @@ class Decoded:
     boundary: NDArray[np.float32]
     cells: NDArray[np.int32]
     nuclei: NDArray[np.int32]
+    outlined: NDArray[np.int32]
 
 
 def assess(
@@ -85,12 +87,12 @@ def assess(
         decoded.nuclei,
         pixel_size_um,
         settings,
-        focus=focus_of(normalized, decoded.cells, pixel_size_um),
+        focus=focus_of(normalized, decoded.outlined, pixel_size_um),
         illumination=unevenness(frame.pixels, frame.pixel_size_um),
         saturated_fraction=saturated_fraction(frame.pixels),
         confluency=float((decoded.cells > 0).mean()),
         doubt=doubt_of(decoded),
-        debris_fraction=debris_fraction(normalized, decoded.cells, pixel_size_um),
+        debris_fraction=debris_fraction(normalized, decoded.outlined, pixel_size_um),
     )
 
 
@@ -138,10 +140,10 @@ def doubt_of(decoded: Decoded) -> float:
     """
     maybe = decoded.cell[decoded.cell > MAYBE]
     undecided = float((4.0 * maybe * (1.0 - maybe)).mean()) if maybe.size else 0.0
-    peaks = np.zeros(int(decoded.cells.max(initial=0)) + 1, np.float32)
-    inside = decoded.cells > 0
-    np.maximum.at(peaks, decoded.cells[inside], decoded.centre[inside])
-    edge = float(decoded.boundary[outlines(decoded.cells)].mean()) if peaks.size > 1 else 0.0
+    peaks = np.zeros(int(decoded.outlined.max(initial=0)) + 1, np.float32)
+    inside = decoded.outlined > 0
+    np.maximum.at(peaks, decoded.outlined[inside], decoded.centre[inside])
+    edge = float(decoded.boundary[outlines(decoded.outlined)].mean()) if peaks.size > 1 else 0.0
     return doubt_from(undecided, maybe.size / decoded.cell.size, peaks[1:], edge)
 
 

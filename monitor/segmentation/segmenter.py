@@ -230,7 +230,7 @@ def decode(maps: NDArray[np.float32], settings: DecodeSettings, pixel_size_um: f
     """Return labels and probabilities of (K, Y, X) maps at the network's scale."""
     found = instances_of(maps, PLANES, settings, pixel_size_um)
     cell, boundary = _sigmoid(maps[Map.CELL]), _sigmoid(maps[Map.BOUNDARY])
-    return Decoded(cell, maps[Map.CELL_CENTRE], boundary, found.cells, found.nuclei)
+    return Decoded(cell, maps[Map.CELL_CENTRE], boundary, found.cells, found.nuclei, found.outlined)
 
 
 def load_segmenter(

@@ -31,9 +31,8 @@ def read(cells: np.ndarray, nuclei: np.ndarray | None = None, cell: np.ndarray |
     centre = np.where(cells > 0, 0.95, 0.0).astype(np.float32)
     if cell is not None:
         centre, edge = np.minimum(centre, cell), np.minimum(edge, cell)
-    return Decoded(
-        sure if cell is None else cell, centre, edge, cells, np.zeros_like(cells) if nuclei is None else nuclei
-    )
+    nuclei = np.zeros_like(cells) if nuclei is None else nuclei
+    return Decoded(sure if cell is None else cell, centre, edge, cells, nuclei, cells)
 
 
 def judged(
@@ -185,15 +184,15 @@ def test_focus_of_nothing_is_zero() -> None:
 def test_doubt_of_one_probability_without_cells(probability: float, doubt: float) -> None:
     nothing = np.zeros((8, 8), np.int32)
     flat = np.full((8, 8), probability, np.float32)
-    assert doubt_of(Decoded(flat, flat, flat, nothing, nothing)) == pytest.approx(doubt, abs=1e-6)
+    assert doubt_of(Decoded(flat, flat, flat, nothing, nothing, nothing)) == pytest.approx(doubt, abs=1e-6)
 
 
 def test_a_few_doubtful_pixels_on_an_empty_frame_are_no_doubt() -> None:
     nothing, small = np.zeros((100, 100), np.int32), np.zeros((100, 100), np.float32)
     small[:5, :5] = 0.5
-    assert doubt_of(Decoded(small, small, small, nothing, nothing)) == 0.0
+    assert doubt_of(Decoded(small, small, small, nothing, nothing, nothing)) == 0.0
     small[:20, :20] = 0.5
-    assert doubt_of(Decoded(small, small, small, nothing, nothing)) == 1.0
+    assert doubt_of(Decoded(small, small, small, nothing, nothing, nothing)) == 1.0
 
 
 @pytest.mark.parametrize(
@@ -255,3 +254,16 @@ def test_light_does_not_depend_on_the_size_of_a_pixel(factor: int) -> None:
         for frame in (Frame(fine.pixels, 1.0 / factor), Frame(coarse, 1.0))
     ]
     assert found[0] == pytest.approx(found[1], rel=0.1)
+
+
+def test_what_was_outlined_and_not_believed_is_doubted_all_the_same() -> None:
+    taken = phantom(2, covered=0.4)
+    vague = np.where(taken.cells > 0, 0.55, 0.02).astype(np.float32)
+    decoded = read(taken.cells, cell=vague)
+    unbelieved = replace(decoded, cells=np.zeros_like(taken.cells), nuclei=np.zeros_like(taken.cells))
+    assert doubt_of(decoded) > 0.5
+    assert doubt_of(unbelieved) == doubt_of(decoded)
+    frame, normal = Frame(taken.pixels, taken.pixel_size_um), normalize(taken.pixels, taken.pixel_size_um)
+    found = assess(frame, normal, unbelieved, taken.pixel_size_um, QualitySettings())
+    assert found.reason == "not_understood"
+    assert found.confluency == 0.0

@@ -120,7 +120,10 @@ def test_an_empty_field_has_no_cells_and_says_so() -> None:
 def test_it_says_what_it_was_made_of() -> None:
     segmenter = plain_segmenter()
     assert segmenter.engine_name == "plain"
-    assert segmenter.engine_digest == "plain-1"
+    assert len(segmenter.engine_digest) == 64
+    assert segmenter.engine_digest == plain_segmenter().engine_digest
+    bolder = CARD.model_copy(update={"decode": CARD.decode.model_copy(update={"min_peak": 0.9})})
+    assert segmenter.engine_digest != Segmenter(PlainEngine(), bolder).engine_digest
     assert segmenter.weights_digest == CARD.sha256
     assert segmenter.pixel_size_um == CARD.pixel_size_um
 
