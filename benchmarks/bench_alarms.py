@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from hovering import SERIES, activations, crossings, flood
 from rounds import parser, write
 from scipy.stats import chi2
 
@@ -214,6 +215,33 @@ def of_watcher(name: str, make: Callable[[], Watcher], fleets: int, flasks: int)
     return found
 
 
+def chatter(seeds: int) -> list[dict[str, Any]]:
+    """Return how often alarms are raised by values that hover at their limits, and what a plain threshold would do."""
+    plain = [crossings(seed) for seed in range(seeds)]
+    found = {name: [activations(name, seed) for seed in range(seeds)] for name in SERIES}
+    worst = max(found, key=lambda name: float(np.mean(found[name])))
+    counts = found[worst]
+    each = {f"mean_{name}": round(float(np.mean(counts)), 2) for name, counts in found.items()}
+    return [
+        measure(
+            "chatter_activations", float(np.mean(counts)), min(counts), max(counts), of=worst, samples=2000, **each
+        ),
+        measure("chatter_activations_plain_threshold", float(np.mean(plain)), min(plain), max(plain), samples=2000),
+    ]
+
+
+def floods() -> list[dict[str, Any]]:
+    """Return how many notifications a fleet makes that crosses together, at once and over ten minutes."""
+    runs = [flood(flasks, within_s, seed) for flasks in (24, 240) for within_s in (1.0, 600.0) for seed in range(3)]
+    most = [run.most for run in runs]
+    told = all(run.told == flasks for run, flasks in zip(runs, [24] * 6 + [240] * 6, strict=True))
+    waits = [run.longest_wait_s for run in runs]
+    return [
+        measure("flood_notifications_in_10_min", max(most), min(most), max(most), all_told="yes" if told else "no"),
+        measure("flood_longest_wait_s", max(waits), min(waits), max(waits)),
+    ]
+
+
 def draw(measures: list[dict[str, Any]], names: list[str], file: Path) -> None:
     """Draw false alarms against delay: a dot for each watcher without memory in the series, a square with 0.5."""
     from PIL import Image, ImageDraw, ImageFont
@@ -280,6 +308,7 @@ def main() -> None:
     for ramp, table in RAMP_TABLE.items():
         mean = known_ramp(ramp, 2000, 3)
         measures.append(measure(f"known_ramp_{ramp:g}_over_table", mean / table, 0.9, 1.1, frames=round(mean, 2)))
+    measures += chatter(20) + floods()
     if args.plot:
         draw(measures, list(watchers), args.plot)
     write(args.json, measures, peer="river", peer_version=version, settings=CultureSettings().model_dump(mode="json"))

@@ -5,9 +5,9 @@ A change of any field is a new `schema_version` and a new golden file; a reader 
 """
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from monitor.frames.identity import FrameId, FrameKey, Name
 from monitor.frames.sample import Sample
@@ -219,13 +219,27 @@ class PotencyEstimated(Message):
 
 
 class Channel(StrEnum):
-    """The separate kinds of trouble; an alarm names exactly one."""
+    """The separate kinds of trouble; an alarm names exactly one.
+
+    positions, frozen: of a flask whose frames are fewer than they were, or the same picture again and again; lag,
+    clock, disk: of the machine; delivery: the way of alarms to people.
+    """
 
     ARRIVAL = "arrival"
     OPTICS = "optics"
     SEGMENTATION = "segmentation"
     MORPHOLOGY = "morphology"
     POTENCY = "potency"
+    POSITIONS = "positions"
+    FROZEN = "frozen"
+    LAG = "lag"
+    CLOCK = "clock"
+    DISK = "disk"
+    DELIVERY = "delivery"
+
+
+MACHINE = "(this machine)"
+"""Stands for a flask where an alarm is about the machine."""
 
 
 class FlaskSilent(Message):
@@ -237,6 +251,23 @@ class FlaskSilent(Message):
     last_acquired_at: AwareDatetime
     observed_at: AwareDatetime
     expected_interval_s: Annotated[float, Field(gt=0.0)]
+
+
+class ConditionObserved(Message):
+    """Something outside the pictures came to be in trouble, or in order again, as a service saw it.
+
+    flask: the one that it is about, `MACHINE` for what is about none; channel: frozen, lag, clock or disk; position:
+    the one whose picture is frozen; since: when it began; what: the same in words, with its numbers.
+    """
+
+    kind: Literal["condition_observed"] = "condition_observed"
+    flask: Name
+    channel: Channel
+    bad: bool
+    since: AwareDatetime
+    observed_at: AwareDatetime
+    what: str
+    position: Name | None = None
 
 
 class DriftDetected(Message):
@@ -255,19 +286,52 @@ class DriftDetected(Message):
 
 
 class AlarmState(StrEnum):
-    """Where an alarm stands after ISA-18.2; operator states join when an operator can act."""
+    """What happened to an alarm, after ISA-18.2: by itself the first two, the others by an operator or a clock.
+
+    reminded: it is told again because nobody acknowledged it; tested: it is a test of the way to people.
+    """
 
     RAISED = "raised"
     CLEARED = "cleared"
+    ACKNOWLEDGED = "acknowledged"
+    SHELVED = "shelved"
+    UNSHELVED = "unshelved"
+    OUT_OF_SERVICE = "out_of_service"
+    IN_SERVICE = "in_service"
+    REMINDED = "reminded"
+    TESTED = "tested"
+
+
+class AlarmStatus(StrEnum):
+    """Where an alarm stands after ISA-18.2 / IEC 62682.
+
+    unacknowledged, acknowledged: the trouble is there, and somebody has not or has said that he knows;
+    returned_unacknowledged: over before anybody said so; latched: the same for an alarm that stands until then;
+    shelved: put aside by an operator until a time; suppressed: a channel above it is in trouble, so that it cannot be
+    judged; out_of_service: taken away by an operator until he brings it back.
+    """
+
+    NORMAL = "normal"
+    UNACKNOWLEDGED = "unacknowledged"
+    ACKNOWLEDGED = "acknowledged"
+    RETURNED_UNACKNOWLEDGED = "returned_unacknowledged"
+    LATCHED = "latched"
+    SHELVED = "shelved"
+    SUPPRESSED = "suppressed"
+    OUT_OF_SERVICE = "out_of_service"
 
 
 class AlarmChanged(Message):
-    """An alarm was raised or cleared.
+    """An alarm was raised or cleared, or an operator did something to it.
 
     `event_id` is a digest of flask, channel, state and the row that caused it, so the same history gives the same
-    ids; `alarm_id` joins the events of one alarm; `estimated_onset_at` is when the trouble is believed to have begun.
+    ids; `alarm_id` joins the events of one alarm; `estimated_onset_at` is when the trouble is believed to have begun;
+    `frame_id` is None where no frame shows it; `status` is where the alarm stands afterwards; `by` says who did it,
+    `cellvigil` where it came about by itself; `respond_by` is when somebody should have acted, of an alarm that is
+    raised. Version 1 had no status, by, consequence and respond_by; it is still read.
     """
 
+    schema_version: Literal[1, 2] = 2  # type: ignore[assignment]  # facts of version 1 lie in records and are read
     kind: Literal["alarm_changed"] = "alarm_changed"
     event_id: Digest
     alarm_id: Digest
@@ -275,11 +339,63 @@ class AlarmChanged(Message):
     channel: Channel
     state: AlarmState
     at: AwareDatetime
-    frame_id: FrameId
+    frame_id: FrameId | None
     estimated_onset_at: AwareDatetime
     priority: Literal["high", "medium", "low"]
     cause: str
     action: str
+    status: AlarmStatus | None = None
+    by: str = "cellvigil"
+    consequence: str = ""
+    respond_by: AwareDatetime | None = None
+
+
+class AlarmsGrouped(Message):
+    """Several changes of alarms in one notification, in the order in which they were to be told.
+
+    Each change keeps its `event_id`, by which a receiver can tell what it has seen; `group_id` is a digest of them.
+    """
+
+    kind: Literal["alarms_grouped"] = "alarms_grouped"
+    group_id: Digest
+    changes: Annotated[tuple[AlarmChanged, ...], Field(min_length=2)]
+
+
+class OperatorAction(StrEnum):
+    """What an operator can do to an alarm."""
+
+    ACKNOWLEDGE = "acknowledge"
+    SHELVE = "shelve"
+    UNSHELVE = "unshelve"
+    OUT_OF_SERVICE = "out_of_service"
+    IN_SERVICE = "in_service"
+
+
+class OperatorActed(Message):
+    """An operator did something to the alarm of one channel of one flask.
+
+    `at` is the time of the culture, as frames count it; `acted_at` that of the operator's clock; `until` ends a
+    shelving and is None for everything else.
+    """
+
+    kind: Literal["operator_acted"] = "operator_acted"
+    action_id: Digest
+    flask: Name
+    channel: Channel
+    action: OperatorAction
+    at: AwareDatetime
+    acted_at: AwareDatetime
+    by: Name
+    why: Annotated[str, Field(max_length=1000)]
+    until: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _shelved_for_a_time(self) -> Self:
+        if (self.action is OperatorAction.SHELVE) != (self.until is not None):
+            raise ValueError("`until` is for shelving, which always ends")
+        if self.until is not None and self.until <= self.at:
+            raise ValueError(f"until {self.until} is not after {self.at}")
+        return self
 
 
 AnyMessage = Annotated[
@@ -289,8 +405,11 @@ AnyMessage = Annotated[
     | Parked
     | PotencyEstimated
     | FlaskSilent
+    | ConditionObserved
     | DriftDetected
-    | AlarmChanged,
+    | AlarmChanged
+    | AlarmsGrouped
+    | OperatorActed,
     Field(discriminator="kind"),
 ]
 """Any payload; the wire names it by `kind`."""

@@ -145,6 +145,7 @@ def measure_frame(
         n_nuclei=int(masks.nuclei.max(initial=0)),
         quality=masks.quality,
         features=features.population,
+        hours=_hours(arrived),
         estimate=model.estimate(
             features.population, masks.quality, n_cells, min_cells=min_cells, conditions=_conditions(arrived)
         ),
@@ -165,15 +166,18 @@ def measure_frame(
 def _conditions(arrived: FrameArrived) -> "dict[str, Value]":
     """Return what the sample list says of the flask at the time of a frame, as potency models ask for it."""
     sample = arrived.sample
-    hours = None
-    if sample.seeded_at is not None:
-        hours = (arrived.acquired_at - sample.seeded_at).total_seconds() / 3600.0
     return {
         "stimulation": sample.stimulation,
         "medium": sample.medium,
         "passage": None if sample.passage is None else float(sample.passage),
-        "hours": hours,
+        "hours": _hours(arrived),
     }
+
+
+def _hours(arrived: FrameArrived) -> float | None:
+    """Return the age of the culture at a frame; None where its seeding is not known."""
+    seeded_at = arrived.sample.seeded_at
+    return None if seeded_at is None else (arrived.acquired_at - seeded_at).total_seconds() / 3600.0
 
 
 def estimates_from(

@@ -7,48 +7,89 @@ from datetime import datetime
 from rich.table import Table
 from rich.text import Text
 
-from monitor.messages import AlarmChanged, AlarmState, PotencyEstimated
+from monitor.messages import MACHINE, AlarmChanged, AlarmState, AlarmStatus, Channel, PotencyEstimated
+from services.ledger import median_gap_s
 from services.record.base import Record
 from services.results import inert
 
 
 @dataclass(frozen=True, slots=True)
 class FlaskLine:
-    """Where a flask stands: its newest frame, its rolling potency and its standing alarms."""
+    """Where a flask stands: its newest frame, its rolling potency and its standing alarms.
+
+    newest is None of a flask without a single estimate; interval_s: usual time between its time points, None when that
+    is not known yet.
+    """
 
     flask: str
-    newest: PotencyEstimated
+    newest: PotencyEstimated | None
     frames: int
     cells: int
     alarms: tuple[AlarmChanged, ...]
+    interval_s: float | None = None
+
+    def state(self, now: datetime) -> str:
+        """Return `stale` where nothing came for some intervals or nothing ever was estimated, else `alarm` or `ok`.
+
+        A flask without data is never ok; what was estimated long ago says nothing of now.
+        """
+        if self.flask == MACHINE:
+            return "alarm" if self.alarms else "ok"
+        if self.newest is None or any(alarm.channel in BLIND for alarm in self.alarms):
+            return "stale"
+        age_s = (now - self.newest.acquired_at).total_seconds()
+        if self.interval_s is not None and age_s > STALE_INTERVALS * self.interval_s:
+            return "stale"
+        return "alarm" if self.alarms else "ok"
+
+
+BLIND = (Channel.ARRIVAL, Channel.FROZEN)
+STALE_INTERVALS = 3.0
+KEPT = 16
+STANDING = frozenset((AlarmStatus.UNACKNOWLEDGED, AlarmStatus.ACKNOWLEDGED, AlarmStatus.LATCHED))
 
 
 def standing(alarms: Sequence[AlarmChanged]) -> dict[str, tuple[AlarmChanged, ...]]:
-    """Return the alarms that were raised and not cleared, by flask, from events in order of time."""
-    open_alarms: dict[str, AlarmChanged] = {}
+    """Return the alarms that were raised and not cleared, by flask, from events in order of time.
+
+    Each is the event that raised it, with the status that it has by now; what was put on the shelf does not stand.
+    """
+    raised: dict[tuple[str, Channel], AlarmChanged] = {}
+    status: dict[tuple[str, Channel], AlarmStatus] = {}
     for event in alarms:
+        place = (event.flask, event.channel)
         if event.state is AlarmState.RAISED:
-            open_alarms[event.alarm_id] = event
-        else:
-            open_alarms.pop(event.alarm_id, None)
+            raised[place] = event
+        by_state = AlarmStatus.UNACKNOWLEDGED if event.state is AlarmState.RAISED else AlarmStatus.NORMAL
+        status[place] = event.status or by_state
     flasks: dict[str, tuple[AlarmChanged, ...]] = {}
-    for event in open_alarms.values():
-        flasks[event.flask] = (*flasks.get(event.flask, ()), event)
+    for place, event in raised.items():
+        if status[place] in STANDING:
+            stands = event.model_copy(update={"status": status[place]})
+            flasks[event.flask] = (*flasks.get(event.flask, ()), stands)
     return flasks
 
 
 def fleet(record: Record) -> list[FlaskLine]:
-    """Return one line per flask that has an estimate, by name."""
+    """Return one line per flask that has rows, by name, and one for the machine where one of its alarms stands."""
     raised = standing(record.alarms())
     lines = []
     for flask in record.flasks():
+        if flask == MACHINE and flask not in raised:
+            continue
         estimates = record.estimates(flask)
-        if estimates:
-            newest = estimates[-1]
-            per_position = {estimate.key.position: estimate for estimate in estimates}
-            cells = sum(estimate.n_cells for estimate in per_position.values())
-            lines.append(FlaskLine(flask, newest, len(estimates), cells, raised.get(flask, ())))
+        per_position = {estimate.key.position: estimate for estimate in estimates}
+        cells = sum(estimate.n_cells for estimate in per_position.values())
+        newest = estimates[-1] if estimates else None
+        times = sorted({e.acquired_at for e in estimates if newest and _series(e) == _series(newest)})
+        lines.append(
+            FlaskLine(flask, newest, len(estimates), cells, raised.get(flask, ()), median_gap_s([times[-KEPT:]]))
+        )
     return lines
+
+
+def _series(estimate: PotencyEstimated) -> tuple[str, str]:
+    return estimate.key.position, estimate.key.channel
 
 
 def fleet_table(lines: Sequence[FlaskLine], now: datetime, title: str = "") -> Table:
@@ -56,6 +97,7 @@ def fleet_table(lines: Sequence[FlaskLine], now: datetime, title: str = "") -> T
     table = Table(title=title or None, title_justify="left", expand=False)
     for heading, side in (
         ("flask", "left"),
+        ("state", "left"),
         ("last frame", "left"),
         ("frames", "right"),
         ("cells", "right"),
@@ -66,18 +108,27 @@ def fleet_table(lines: Sequence[FlaskLine], now: datetime, title: str = "") -> T
     ):
         table.add_column(heading, justify="right" if side == "right" else "left", no_wrap=True)
     for line in lines:
-        newest, rolling = line.newest, line.newest.rolling
+        state = line.state(now)
+        shown = _measured(line.newest, now) if line.newest is not None else ("-",) * 4
+        last, *measured = shown
+        counts = (str(line.frames), str(line.cells))
         table.add_row(
-            Text(inert(line.flask)),
-            f"{newest.acquired_at:%d %b %H:%M} ({_age(now, newest.acquired_at)})",
-            str(line.frames),
-            str(line.cells),
-            f"{100 * newest.quality.confluency:.0f} %",
-            _interval(rolling.potency, rolling.low, rolling.high),
-            f"{rolling.trend_per_day:+.0f}" if rolling.trend_per_day is not None else "-",
-            _alarm(line.alarms),
+            Text(inert(line.flask)), Text(state, STYLES[state]), last, *counts, *measured, _alarm(line.alarms)
         )
     return table
+
+
+STYLES = {"ok": "green", "alarm": "bold red", "stale": "bold magenta"}
+
+
+def _measured(newest: PotencyEstimated, now: datetime) -> tuple[str, ...]:
+    rolling = newest.rolling
+    return (
+        f"{newest.acquired_at:%d %b %H:%M} ({_age(now, newest.acquired_at)})",
+        f"{100 * newest.quality.confluency:.0f} %",
+        _interval(rolling.potency, rolling.low, rolling.high),
+        f"{rolling.trend_per_day:+.0f}" if rolling.trend_per_day is not None else "-",
+    )
 
 
 def _interval(potency: float | None, low: float | None, high: float | None) -> str:
@@ -89,7 +140,13 @@ def _interval(potency: float | None, low: float | None, high: float | None) -> s
 def _alarm(alarms: Sequence[AlarmChanged]) -> Text:
     if not alarms:
         return Text("none", style="green")
-    return Text(", ".join(f"{a.channel.value} since {a.estimated_onset_at:%H:%M}" for a in alarms), style="bold red")
+    known = all(alarm.status is AlarmStatus.ACKNOWLEDGED for alarm in alarms)
+    told = ", ".join(
+        f"{a.channel.value} since {a.estimated_onset_at:%H:%M}"
+        + (" (acknowledged)" if a.status is AlarmStatus.ACKNOWLEDGED else "")
+        for a in alarms
+    )
+    return Text(told, style="yellow" if known else "bold red")
 
 
 def _age(now: datetime, then: datetime) -> str:

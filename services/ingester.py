@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,12 +21,14 @@ from monitor.errors import BackPressure, SettingsError
 from monitor.frames.layout import Layout
 from monitor.frames.reader import ReadLimits
 from monitor.frames.samples import read_samples
+from monitor.messages import Channel, ConditionObserved, OperatorActed
 from services.clock import Clock
 from services.ingest.admission import Admission
 from services.ingest.candidates import Candidates, Patience
 from services.ingest.feed import Feed
 from services.ingest.filesystem import filesystem_of, is_network
 from services.ingest.finder import Finder
+from services.ingest.health import HealthWatch
 from services.ingest.quarantine import Quarantine
 from services.ingest.silence import SilenceWatch
 from services.ledger import Ledger, LedgerRow
@@ -70,6 +72,10 @@ class Ingester:
     clock
         The culture's clock: when frames arrived, and how long a flask is silent. Waiting for files goes by the
         machine's own.
+    actions
+        Gives what operators did to alarms that no predictor has taken in yet.
+    standing
+        Gives the channels of the machine whose alarms stand from before.
     ring
         Where the pixels of admitted frames are left for segmenters on this machine; None leaves them to the files.
 
@@ -88,6 +94,8 @@ class Ingester:
         clock: Clock,
         log: Any = None,  # noqa: ANN401 (structlog's loggers have no common type)
         ring: RingWriter | None = None,
+        actions: Callable[[], Sequence[OperatorActed]] = tuple,
+        standing: Callable[[], Iterable[Channel]] = tuple,
     ) -> None:
         watch = settings.watch
         self._root = watch.folder.resolve()
@@ -124,6 +132,10 @@ class Ingester:
         self._announce_from = self._last_change + settle_s
         self._confirm: float | None = None
         self._settled = settled
+        self._actions = actions
+        self._health = HealthWatch(settings.health, settings.state, standing())
+        self._observed: list[ConditionObserved] = []
+        self._next_look = self._last_change + settings.health.look_s
         self._series_is_over = False
         self._next_settled = 0.0
 
@@ -161,6 +173,8 @@ class Ingester:
         if now >= self._next_epoch:
             self._next_epoch = now + EPOCH_S
             self._feed.follow()
+            if actions := self._actions():
+                self._feed.pass_on(actions, self._settings.predictor.partitions)
         self._finder.take_hints(self._quarantine)
         if self._finder.step():
             self._after_scan()
@@ -169,6 +183,7 @@ class Ingester:
             return True
         more = self._decide(self._candidates.look(BATCH, time.monotonic() + WORK_S))
         self._announce_silence()
+        self._look_after()
         return more or self._finder.scanning
 
     def idle_s(self) -> float:
@@ -200,6 +215,7 @@ class Ingester:
         self._last_change = time.monotonic()
         stored = self._ledger.add(rows, self._clock.now())
         for row in stored:
+            self._observed += self._health.note(row, self._clock.now())
             self._finder.know(row)
             self._decided[row.state] += 1
             if self._quarantine.note(row):
@@ -245,6 +261,21 @@ class Ingester:
                 last = silence.last_acquired_at.isoformat()
                 self._log.warning("flask_silent", flask=silence.flask, last_acquired_at=last)
             self._confirm = None
+
+    def _look_after(self) -> None:
+        """Tell what is in trouble beside the pictures. Raises `BackPressure`."""
+        partitions = self._settings.predictor.partitions
+        if time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + self._settings.health.look_s
+            now = self._clock.now()
+            wait_s = self._feed.longest_wait_s(now, partitions) / self._settings.clock.speed
+            self._observed += self._health.look(now, wait_s)
+        if self._observed:
+            self._feed.observe(self._observed, partitions)
+            for one in self._observed:
+                report = self._log.warning if one.bad else self._log.info
+                report("condition", channel=one.channel.value, flask=one.flask, bad=one.bad, what=one.what)
+            self._observed = []
 
     def _beat(self) -> None:
         progress = self.progress()

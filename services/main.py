@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from services.alarms.commands import app as alarms_app
 from services.assays.commands import app as assay_app
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ app.add_typer(train_app, name="train")
 engine_app = typer.Typer(help="What runs the network here.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(engine_app, name="engine")
 app.add_typer(assay_app, name="assay")
+app.add_typer(alarms_app, name="alarms")
 
 
 class EngineName(StrEnum):
@@ -114,15 +116,28 @@ def overlay(
 
 @app.command()
 def replay(
-    folder: Annotated[Path, typer.Argument(help="Existing series of images.")],
+    folder: Annotated[Path | None, typer.Argument(help="Existing series of images.")] = None,
     rate: Annotated[float, typer.Option(help="Frames per second.")] = 1.0,
     into: Annotated[Path, typer.Option(help="Watched folder to play into.")] = Path("frames"),
     pattern: Annotated[str, typer.Option(help="Which files, such as '*t*.png'.")] = "**/*",
     flask: Annotated[str | None, typer.Option(help="Name frames as this flask; default: keep names that fit.")] = None,
     position: Annotated[str, typer.Option(help="Position to name frames as.")] = "p1",
     interval: Annotated[float, typer.Option(help="Seconds between frames in the new names.")] = 900.0,
+    rows: Annotated[
+        bool, typer.Option("--rows", help="Play no images: recompute the alarms of --state from its stored rows.")
+    ] = False,
+    config: Annotated[Path | None, typer.Option(help="With --rows: other settings; default: those in force.")] = None,
+    state: State = None,
+    log: Annotated[Path | None, typer.Option(help="With --rows: write the recomputed alarm log here.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="With --rows: print the difference for programs.")] = False,
 ) -> None:
-    """Play a series as a microscope would: temporary name, slow write, rename."""
+    """Play a series as a microscope would, or with --rows say what would have alarmed under other settings."""
+    if rows:
+        from services.alarms.rerun import replay_rows
+
+        raise typer.Exit(replay_rows(_state_folder(state), config, flask, log, as_json=json))
+    if folder is None:
+        raise typer.BadParameter("name a folder of images, or --rows for the stored rows of --state")
     from services.replay import replay_folder
 
     played = replay_folder(
@@ -369,6 +384,21 @@ def train_segmenter_(
     raise typer.Exit(train_segmenter(plan, json))
 
 
+@train_app.command("reference")
+def train_reference_(
+    out: Annotated[Path, typer.Option(help="File to write; name it in culture.reference.")],
+    state: Annotated[list[Path], typer.Option(help="State folder with good runs; give it several times for more.")],
+    flask: Annotated[
+        list[str] | None, typer.Option(help="A good run; several times. [every flask without such alarms]")
+    ] = None,
+    bin_h: Annotated[float, typer.Option("--hours", min=0.1, help="Width of a time bin.")] = 2.0,
+) -> None:
+    """Gather how past good runs looked, hour by hour, for the morphology alarm."""
+    from services.alarms.reference_file import write_reference
+
+    raise typer.Exit(write_reference(state, out, flask or (), bin_h))
+
+
 @train_app.command("potency")
 def train_potency_(
     table: Annotated[Path, typer.Argument(help="Features: CSV or Parquet, a row per frame, flask or cell.")],
@@ -458,6 +488,19 @@ def explain(
     from services.potency.explanation import explain_command
 
     raise typer.Exit(explain_command(_state_folder(state), frame, flask, out, top))
+
+
+@app.command()
+def forecast(
+    state: State = None,
+    flask: Annotated[str | None, typer.Option(help="Only this flask.")] = None,
+    config: Config = None,
+    json: Annotated[bool, typer.Option("--json", help="Print for programs.")] = False,
+) -> None:
+    """Say when potency will cross its floor and when a flask will be confluent, if it goes on as it went."""
+    from services.alarms.forecasting import show_forecasts
+
+    raise typer.Exit(show_forecasts(_state_folder(state), flask, config, as_json=json))
 
 
 @layout_app.command("check")

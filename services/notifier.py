@@ -7,15 +7,24 @@ delivered even when the queue that carried it was lost.
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, time
+from functools import partial
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from monitor.errors import BackPressure, SettingsError
 from monitor.messages import AlarmChanged
-from services.delivery.outbox import DeliveryState, Outbox, sole_writer
+from services.delivery.apprise import Apprise
+from services.delivery.letter import DeliveryState
+from services.delivery.lock import sole_writer
+from services.delivery.mail import Mail
+from services.delivery.mqtt import Mqtt
+from services.delivery.outbox import Outbox
 from services.delivery.postman import Postman
 from services.delivery.receiver import Receiver
+from services.delivery.reminder import daily_test, reminders
+from services.delivery.silence import Quiet, nobody_silenced, quiet_by
 from services.delivery.terminal import Terminal
 from services.delivery.webhook import Webhook
 from services.record.sqlite import SqliteRecord
@@ -44,14 +53,23 @@ class OutboxStage:
         Names of those who are told from now on.
     added
         Called after something new was written.
+    quiet
+        Gives what is silenced at the time.
     """
 
     name = "notifier"
 
-    def __init__(self, outbox: Outbox, receivers: Sequence[str], added: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        receivers: Sequence[str],
+        added: Callable[[], None],
+        quiet: Callable[[], Quiet] = lambda: nobody_silenced,
+    ) -> None:
         self._outbox = outbox
         self._receivers = list(receivers)
         self._added = added
+        self._quiet = quiet
 
     def warm_up(self) -> None:
         """Nothing to load."""
@@ -72,7 +90,7 @@ class OutboxStage:
             The outbox cannot be written now; the alarms stay in the stream until it can.
         """
         try:
-            new = self._outbox.add(batch, self._receivers)
+            new = self._outbox.add(batch, self._receivers, self._quiet())
         except sqlite3.OperationalError as error:
             raise BackPressure(f"the outbox cannot be written: {error}; is the disk full?", reason="outbox") from error
         if new:
@@ -125,12 +143,16 @@ def _run(
         if retired:
             get_log("notifier").warning("letters_retired", letters=retired, why="receivers left the settings")
 
+        started = datetime.now(UTC)
+
         def reconcile() -> None:
-            if _reconcile(state.record, outbox, names):
+            added = _reconcile(state.record, outbox, names, settings.notifier.repeat_s)
+            added += _test(outbox, names, settings.notifier.test_at, started)
+            if added:
                 postman.wake()
 
         reconcile()
-        stage = OutboxStage(outbox, names, postman.wake)
+        stage = OutboxStage(outbox, names, postman.wake, partial(_quiet, state.record))
         runner = Runner(stage, bus, [ALARMS], settings.delivery, batch_size=BATCH_SIZE, on_failure=lambda failure: None)
         with _Repeated(reconcile, RECONCILE_S):
             code = runner.run(stop, drain=drain)
@@ -147,15 +169,19 @@ def make_receivers(settings: NotifierSettings) -> list[Receiver]:
     Raises
     ------
     SettingsError
-        A webhook's address or secret cannot be used, one is named twice, or there are too many.
+        An address or a secret cannot be used, a receiver is named twice, or there are too many.
     """
     receivers: list[Receiver] = [Webhook.of(chosen) for chosen in settings.webhooks]
+    receivers += [Mail.of(chosen) for chosen in settings.mail]
+    receivers += [Mqtt.of(chosen) for chosen in settings.mqtt]
+    if settings.apprise_file is not None:
+        receivers.append(Apprise.of(settings.apprise_file))
     if settings.terminal:
         receivers.append(Terminal())
     if len({receiver.name for receiver in receivers}) < len(receivers):
-        raise SettingsError("notifier.webhooks names an address twice; leave one out", reason="webhook")
+        raise SettingsError("notifier: a receiver is named twice; leave one out", reason="webhook")
     if len(receivers) > RECEIVERS_MOST:
-        message = f"notifier.webhooks: more than {RECEIVERS_MOST} receivers; put a relay behind one of them"
+        message = f"notifier: more than {RECEIVERS_MOST} receivers; put a relay behind one of them"
         raise SettingsError(message, reason="webhook")
     return receivers
 
@@ -181,14 +207,33 @@ class _Repeated:
             self._call()
 
 
-def _reconcile(record: Path, outbox: Outbox, receivers: Sequence[str]) -> int:
-    """Add recorded alarms that the stream did not bring; return how many."""
+def _test(outbox: Outbox, receivers: Sequence[str], test_at: time | None, since: datetime) -> int:
+    event = None if test_at is None else daily_test(test_at, since, datetime.now(UTC))
+    return outbox.add([event], receivers) if event is not None else 0
+
+
+def _quiet(record: Path) -> Quiet:
+    """Return what is silenced now; nothing when that cannot be read, for silence must never come by a fault."""
+    try:
+        with SqliteRecord(record, readonly=True) as opened:
+            return quiet_by(opened.silences(), datetime.now(UTC))
+    except (sqlite3.Error, ValidationError):
+        return nobody_silenced
+
+
+def _reconcile(record: Path, outbox: Outbox, receivers: Sequence[str], repeat_s: float | None) -> int:
+    """Add recorded alarms that the stream did not bring, and reminders; return how many."""
     if not record.exists():
         return 0
     log = get_log("notifier")
     try:
         with SqliteRecord(record, readonly=True) as opened:
-            added = outbox.add(opened.alarms(), receivers)
+            quiet = _quiet(record)
+            added = outbox.add(opened.alarms(), receivers, quiet)
+            outbox.follow_silences(quiet)
+            if repeat_s is not None:
+                again = reminders(opened.standings(), outbox, repeat_s, datetime.now(UTC))
+                added += outbox.add(list(again), receivers, quiet)
     except (sqlite3.Error, ValidationError) as error:
         log.warning("not_reconciled", error=str(error), mend="alarms still come by the stream")
         return 0

@@ -8,10 +8,18 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from monitor.culture.rows import CultureRow, FrameRow, SilenceRow, fold_order
+from monitor.culture.rows import ConditionRow, CultureRow, FrameRow, OperatorRow, SilenceRow, fold_order
 from monitor.culture.state import FlaskState, fold
 from monitor.errors import CellvigilError
-from monitor.messages import AlarmChanged, DriftDetected, FlaskSilent, FrameSegmented, PotencyEstimated
+from monitor.messages import (
+    AlarmChanged,
+    ConditionObserved,
+    DriftDetected,
+    FlaskSilent,
+    FrameSegmented,
+    OperatorActed,
+    PotencyEstimated,
+)
 from monitor.pipeline import Masks, estimates_from, measure_frame
 from services.frame_files import FrameFiles
 from services.record.base import FlaskTransaction, Record
@@ -23,7 +31,7 @@ if TYPE_CHECKING:
     from monitor.culture.settings import CultureSettings
     from monitor.potency.model import PotencyModel
 
-Input = FrameSegmented | FlaskSilent
+Input = FrameSegmented | FlaskSilent | OperatorActed | ConditionObserved
 
 
 class PredictorStage:
@@ -93,6 +101,10 @@ class PredictorStage:
     def _row(self, message: Input) -> CultureRow | CellvigilError:
         if isinstance(message, FlaskSilent):
             return SilenceRow.of(message)
+        if isinstance(message, OperatorActed):
+            return OperatorRow.of(message)
+        if isinstance(message, ConditionObserved):
+            return ConditionRow.of(message)
         try:
             return self._measured(message)
         except CellvigilError as error:
@@ -131,6 +143,8 @@ class FlaskFolder:
         """Store a row, bring the flask's fold up to it, and return what to publish."""
         if not transaction.add(row):
             return self._again(flask, transaction)
+        if isinstance(row, OperatorRow):
+            transaction.audit_action(row.acted)
         kept = self._states.get(flask)
         if kept and kept[1] + 1 == transaction.count() and fold_order(kept[2]) < fold_order(row):
             return self._append(flask, kept[0], row, transaction)
@@ -147,6 +161,9 @@ class FlaskFolder:
         transaction.put_estimates(estimates)
         drifts = transaction.put_drifts(step.drifts)
         alarms = transaction.put_alarms(step.alarms)
+        if step.transitions:
+            transaction.audit_moves(step.transitions)
+            transaction.put_standings(state.standings())
         return _publications(estimates, drifts, alarms)
 
     def _refold(self, flask: str, transaction: FlaskTransaction) -> tuple[Publication, ...]:
@@ -159,6 +176,8 @@ class FlaskFolder:
         drifts = transaction.put_drifts([drift for _, step in history for drift in step.drifts])
         events = [alarm for _, step in history for alarm in step.alarms]
         transaction.withdraw_alarms_except({event.event_id for event in events})
+        transaction.audit_history([move for _, step in history for move in step.transitions])
+        transaction.put_standings(state.standings())
         return _publications(estimates, drifts, transaction.put_alarms(events))
 
     def _again(self, flask: str, transaction: FlaskTransaction) -> tuple[Publication, ...]:

@@ -4,6 +4,7 @@ Precedence: command line > `CELLVIGIL__SECTION__KEY` environment > YAML file > d
 """
 
 import hashlib
+from datetime import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -55,6 +56,21 @@ class WatchSettings(Section):
     expected_interval_s: Seconds | None = None
     silent_intervals: Annotated[float, Field(ge=1.0)] = 3.0
     max_frame_bytes: Annotated[int, Field(gt=0)] = 512 * 1024 * 1024
+
+
+class HealthSettings(Section):
+    """When something beside the pictures is in trouble.
+
+    lag_s: longest that a frame may wait for its estimate; clock_skew_s: how far in the future a frame may say that it
+    comes from; disk_least_gib: room on the disk of the state folder; frozen_copies: copies of a position's newest frame
+    in a row, under new names, that make its picture frozen; look_s: how often all this is looked at.
+    """
+
+    lag_s: Seconds = 1800.0
+    clock_skew_s: Seconds = 300.0
+    disk_least_gib: Annotated[float, Field(ge=0.0)] = 1.0
+    frozen_copies: Annotated[int, Field(ge=1)] = 3
+    look_s: Seconds = 60.0
 
 
 class ServerSettings(Section):
@@ -129,14 +145,63 @@ class WebhookSettings(Section):
     timeout_s: Seconds = 10.0
 
 
+class MailSettings(Section):
+    """One mail server and whom to write to; the password lies in `password_file`, never in the settings themselves.
+
+    security: starttls and tls check the server's certificate; none is for a server on this machine.
+    """
+
+    host: str
+    port: Annotated[int, Field(ge=1, le=65535)] = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    user: str | None = None
+    password_file: Path | None = None
+    sender: str
+    recipients: Annotated[tuple[str, ...], Field(min_length=1)]
+    timeout_s: Seconds = 20.0
+
+
+class MqttSettings(Section):
+    """One MQTT broker; without `tls` only on this machine."""
+
+    host: str
+    port: Annotated[int, Field(ge=1, le=65535)] = 8883
+    tls: bool = True
+    topic: Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^+#\x00]+$")] = "cellvigil/alarms"
+    user: str | None = None
+    password_file: Path | None = None
+    client_id: Annotated[str, Field(min_length=1, max_length=23)] = "cellvigil"
+    timeout_s: Seconds = 10.0
+
+
 class NotifierSettings(Section):
-    """Who is told; failed deliveries are retried from `retry_first_s`, doubling up to `retry_most_s`."""
+    """Who is told; failed deliveries are retried from `retry_first_s`, doubling up to `retry_most_s`.
+
+    flood_most: notifications to a receiver in `flood_window_s`, never more; the first `flood_singly` of them tell of
+    one change each, later ones of everything that waits; repeat_s: how often an alarm is told again that nobody has
+    acknowledged; test_at: when, UTC, a test alarm goes to everybody each day.
+    """
 
     webhooks: tuple[WebhookSettings, ...] = ()
+    mail: tuple[MailSettings, ...] = ()
+    mqtt: tuple[MqttSettings, ...] = ()
+    apprise_file: Path | None = None
     terminal: bool = True
     retry_first_s: Seconds = 5.0
     retry_most_s: Seconds = 3600.0
     give_up_after_s: Seconds = 86_400.0
+    repeat_s: Seconds | None = 14_400.0
+    test_at: time | None = None
+    flood_most: Annotated[int, Field(ge=2)] = 10
+    flood_singly: Annotated[int, Field(ge=1)] = 5
+    flood_window_s: Seconds = 600.0
+
+    @model_validator(mode="after")
+    def _room_for_groups(self) -> "NotifierSettings":
+        if self.flood_singly >= self.flood_most:
+            message = f"flood_singly {self.flood_singly} leaves no room for groups; set it below flood_most"
+            raise ValueError(f"{message} {self.flood_most}")
+        return self
 
 
 class ClockSettings(Section):
@@ -160,6 +225,7 @@ class Settings(BaseSettings):
 
     state: Path = Path("state")
     watch: WatchSettings = WatchSettings()
+    health: HealthSettings = HealthSettings()
     server: ServerSettings = ServerSettings()
     delivery: DeliverySettings = DeliverySettings()
     handover: HandoverSettings = HandoverSettings()
@@ -172,7 +238,9 @@ class Settings(BaseSettings):
     @property
     def digest(self) -> str:
         """sha256 of the settings that can change a number (not of folders, addresses or process counts)."""
-        scientific = self.model_dump_json(include={"culture": True, "watch": {"pixel_size_um", "layout"}})
+        scientific = self.model_dump_json(
+            include={"culture": True, "watch": {"pixel_size_um", "layout"}}, exclude={"culture": {"rules"}}
+        )
         return hashlib.sha256(scientific.encode()).hexdigest()
 
 

@@ -4,12 +4,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from monitor.errors import ModelRefused, SettingsError
 from monitor.frames.reader import ReadLimits
+from monitor.messages import MACHINE, OperatorActed
 from services.clock import Clock, ScaledClock, SystemClock
 from services.frame_files import FrameFiles
 from services.memory import keep_freed_memory
@@ -24,6 +25,9 @@ from services.transport.server import ensure_server
 from services.transport.shared_memory import RingReader, RingWriter
 from services.transport.stage import Stage
 from services.transport.streams import FRAMES, segmented
+
+if TYPE_CHECKING:
+    from services.ledger import Ledger
 
 WORKERS = ("ingester", "segmenter", "predictor", "notifier")
 DRAINED_S = 2.0
@@ -111,9 +115,28 @@ def _run_ingester(
     from services.ledger import Ledger
 
     with Ledger(state.ledger) as ledger, SqliteRecord(state.record) as record, ring_to_fill(settings, state) as ring:
-        ingester = Ingester(settings, bus, ledger, record.settled_ids, make_clock(settings.clock), ring=ring)
+        clock = make_clock(settings.clock)
+        ingester = Ingester(
+            settings,
+            bus,
+            ledger,
+            record.settled_ids,
+            clock,
+            ring=ring,
+            actions=lambda: _actions(record, ledger, clock),
+            standing=lambda: [s.channel for s in record.standings() if s.flask == MACHINE and s.raised is not None],
+        )
         ingester.run(stop, until_idle_s=until_idle_s, until_settled=until_settled)
     return EXIT_OK
+
+
+def _actions(record: SqliteRecord, ledger: "Ledger", clock: Clock) -> "list[OperatorActed]":
+    """Return what operators did that is in no history yet, and what the end of a time on the shelf does."""
+    from services.alarms.culture_time import shelves_that_end
+
+    waiting = record.waiting_actions()
+    shelved = [standing for standing in record.standings() if standing.shelved_until is not None]
+    return [*waiting, *shelves_that_end(shelved, ledger.last_arrivals(), clock.now())] if shelved else waiting
 
 
 def _segmenter(settings: Settings, state: StateFolder, bus: RedisBus, record: SqliteRecord, replica: int) -> Runner:

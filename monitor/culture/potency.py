@@ -12,6 +12,8 @@ from monitor.drift.self_starting import SelfStarting
 
 TAMED = 4.0
 """Deviations beyond which a frame counts as one at them: one wild frame never raises an alarm."""
+BACK_WITHIN = 0.5
+"""Deviations below its usual within which a flask's rolling potency must be to count as back: the deadband."""
 GAP = 3.0
 """A pause longer than so many of the usual ones ends a frame's memory of the one before."""
 PAUSES = 64
@@ -67,6 +69,10 @@ class PotencyWatch:
         if self._cusum.since == 1:
             self.falling_since = at
         return found
+
+    def back(self, rolling: float) -> bool:
+        """Whether nothing speaks for a fall any more: the sum is at zero and the rolling potency near its usual."""
+        return self.statistic == 0.0 and rolling >= self.centre - BACK_WITHIN * self.sd
 
     def reset(self) -> None:
         """Let the sum begin anew, as after an alarm was dealt with; what is usual stays learnt."""

@@ -1,4 +1,4 @@
-"""The stored rows that a flask's history is folded from: measured frames and observed silences."""
+"""The stored rows that a flask's history is folded from: measured frames, observed silences, operators' actions."""
 
 import hashlib
 from typing import Annotated, Literal
@@ -6,14 +6,23 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field
 
 from monitor.frames.identity import FrameId, FrameKey, Name
-from monitor.messages import Digest, Fact, FlaskSilent, FrameEstimate, FrameQuality, Provenance
+from monitor.messages import (
+    ConditionObserved,
+    Digest,
+    Fact,
+    FlaskSilent,
+    FrameEstimate,
+    FrameQuality,
+    OperatorActed,
+    Provenance,
+)
 
 
 class FrameRow(Fact):
     """Everything that was measured on one frame: a pure function of its pixels and the models.
 
     `features` holds the population features of the frame by name, in the units of the catalogue; a feature that
-    cannot be measured (no cells) is absent.
+    cannot be measured (no cells) is absent. `hours` is the age of the culture, None where its seeding is not known.
     """
 
     kind: Literal["frame"] = "frame"
@@ -25,6 +34,7 @@ class FrameRow(Fact):
     n_nuclei: Annotated[int, Field(ge=0)]
     quality: FrameQuality
     features: dict[str, float]
+    hours: float | None = None
     estimate: FrameEstimate
     provenance: Provenance
 
@@ -68,7 +78,61 @@ class SilenceRow(Fact):
         return self.silent.flask
 
 
-CultureRow = FrameRow | SilenceRow
+class OperatorRow(Fact):
+    """That an operator acknowledged, shelved or otherwise dealt with an alarm."""
+
+    kind: Literal["operator"] = "operator"
+    row_id: Digest
+    acted: OperatorActed
+
+    @classmethod
+    def of(cls, acted: OperatorActed) -> "OperatorRow":
+        """Return the row of an action; its id is the action's."""
+        return cls(row_id=hashlib.sha256(f"operator\x1f{acted.action_id}".encode()).hexdigest(), acted=acted)
+
+    @property
+    def at(self) -> AwareDatetime:
+        """When it counts in the culture's time."""
+        return self.acted.at
+
+    @property
+    def flask(self) -> Name:
+        """The flask the row belongs to."""
+        return self.acted.flask
+
+
+class ConditionRow(Fact):
+    """That something outside the pictures came to be in trouble, or in order again."""
+
+    kind: Literal["condition"] = "condition"
+    row_id: Digest
+    observed: ConditionObserved
+
+    @classmethod
+    def of(cls, observed: ConditionObserved) -> "ConditionRow":
+        """Return the row of an observation; its id is of what began when."""
+        parts = (
+            observed.flask,
+            observed.channel,
+            observed.position or "",
+            str(observed.bad),
+            observed.since.isoformat(),
+        )
+        text = "\x1f".join(("condition", *parts))
+        return cls(row_id=hashlib.sha256(text.encode()).hexdigest(), observed=observed)
+
+    @property
+    def at(self) -> AwareDatetime:
+        """When it was observed."""
+        return self.observed.observed_at
+
+    @property
+    def flask(self) -> Name:
+        """The flask the row belongs to."""
+        return self.observed.flask
+
+
+CultureRow = FrameRow | SilenceRow | OperatorRow | ConditionRow
 
 
 def fold_order(row: CultureRow) -> tuple[AwareDatetime, str]:

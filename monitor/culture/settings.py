@@ -1,12 +1,19 @@
 """How a flask's rolling state is kept and when its alarms are raised."""
 
+from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from monitor.culture.reference import ReferenceTrajectory
+from monitor.culture.rules import AlarmRules
 from monitor.drift.budget import FalseAlarmBudget
 
 Positive = Annotated[float, Field(gt=0.0)]
+
+
+def _read(given: object) -> object:
+    return ReferenceTrajectory.read(Path(given)) if isinstance(given, str | Path) else given
 
 
 class CultureSettings(BaseModel):
@@ -22,8 +29,14 @@ class CultureSettings(BaseModel):
     focus_drop: share of its baseline that focus must lose before it counts as lost, beside four deviations;
     min_cells: a frame with fewer cells is not assessable;
     raise_after_frames: frames in a row before an optics or segmentation alarm is raised;
-    clear_after_frames: frames in a row back inside the limits before it clears; a potency alarm never clears by
-    itself.
+    clear_after_frames: frames in a row back inside the limits before it clears; a potency alarm clears only after
+    somebody acknowledged it;
+    missing_after_rounds: rounds of the scan without a position before it is called missing;
+    frozen_frames: frames in a row with exactly the same measures before a position is called frozen;
+    potency_floor, confluency_goal: what `cellvigil forecast` says the crossing of, in percent and as a fraction;
+    reference: past good runs, or the file that holds them (`cellvigil train reference`), for the morphology alarm; None
+    raises none; morphology_rate: false-discovery rate among the features that are compared with it;
+    rules: what each alarm means and asks for, in words; one that leaves a word out is refused.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,6 +51,13 @@ class CultureSettings(BaseModel):
     min_cells: Annotated[int, Field(ge=1)] = 8
     raise_after_frames: Annotated[int, Field(ge=1)] = 2
     clear_after_frames: Annotated[int, Field(ge=1)] = 4
+    missing_after_rounds: Annotated[int, Field(ge=1)] = 3
+    frozen_frames: Annotated[int, Field(ge=1)] = 3
+    rules: AlarmRules = AlarmRules()
+    potency_floor: Positive = 70.0
+    confluency_goal: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.8
+    reference: Annotated[ReferenceTrajectory | None, BeforeValidator(_read)] = None
+    morphology_rate: Annotated[float, Field(gt=0.0, lt=0.1)] = 0.01
 
     @model_validator(mode="after")
     def _can_be_kept(self) -> Self:

@@ -4,25 +4,24 @@ An event is addressed once, when it is first seen, to the receivers of that mome
 a receiver that joins later does not get the past.
 """
 
-import fcntl
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from pydantic import ValidationError
 
-from monitor.errors import SettingsError
-from monitor.messages import AlarmChanged
+from monitor.messages import AlarmChanged, AlarmState
 from services.clock import Clock, SystemClock
+from services.delivery.letter import COLUMNS, DeliveryState, Letter, letter_of, moment_of, unusable
+from services.delivery.silence import Quiet, nobody_silenced
 
-LOCK_LOOK_S = 0.5
+SILENCED = "silenced"
+"""Stands in `last_error` of a letter that waits for the end of a silence."""
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
   event_id TEXT PRIMARY KEY, alarm_id TEXT NOT NULL, fact TEXT NOT NULL, added_at REAL NOT NULL);
@@ -34,42 +33,13 @@ CREATE TABLE IF NOT EXISTS deliveries (
 CREATE INDEX IF NOT EXISTS deliveries_next ON deliveries (receiver, state, next_try);
 CREATE INDEX IF NOT EXISTS deliveries_alarm ON deliveries (alarm_id, receiver, state);
 CREATE TABLE IF NOT EXISTS holds (receiver TEXT PRIMARY KEY, until REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS notices (receiver TEXT NOT NULL, sent_at REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS notices_sent ON notices (receiver, sent_at);
 """
-COLUMNS = (
-    "d.event_id, d.receiver, d.state, d.attempts, d.refusals, d.added_at, d.next_try, d.delivered_at, d.last_error"
-)
 IN_TURN = """d.state = 'waiting' AND NOT EXISTS (SELECT 1 FROM deliveries AS earlier WHERE
   earlier.alarm_id = d.alarm_id AND earlier.receiver = d.receiver AND earlier.state = 'waiting'
   AND earlier.rowid < d.rowid)"""
 """The events of one alarm go out in order: `cleared` must not overtake `raised`."""
-
-
-class DeliveryState(StrEnum):
-    """What became of an event for one receiver."""
-
-    WAITING = "waiting"
-    DELIVERED = "delivered"
-    GIVEN_UP = "given_up"
-
-
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """One event for one receiver; times are UTC.
-
-    refusals: attempts that the receiver answered with "this is wrong"; next_try: when it is due, meaningful while it
-    waits; delivered_at: None unless it was delivered; last_error: empty when the last attempt did not fail.
-    """
-
-    event_id: str
-    receiver: str
-    state: DeliveryState
-    attempts: int
-    refusals: int
-    added_at: datetime
-    next_try: datetime
-    delivered_at: datetime | None
-    last_error: str
-    fact: AlarmChanged
 
 
 class Outbox:
@@ -97,7 +67,7 @@ class Outbox:
                 uri, uri=True, timeout=60.0, isolation_level=None, check_same_thread=False
             )
         except sqlite3.OperationalError as error:
-            raise _unusable(path, error, readonly=readonly) from error
+            raise unusable(path, error, readonly=readonly) from error
         try:
             if not readonly:
                 self._connection.execute("PRAGMA journal_mode = WAL")
@@ -106,7 +76,7 @@ class Outbox:
             self._connection.execute("SELECT refusals FROM deliveries LIMIT 1")
         except sqlite3.DatabaseError as error:
             self._connection.close()
-            raise _unusable(path, error, readonly=readonly) from error
+            raise unusable(path, error, readonly=readonly) from error
 
     def __enter__(self) -> Self:
         return self
@@ -116,8 +86,11 @@ class Outbox:
     ) -> None:
         self.close()
 
-    def add(self, events: Sequence[AlarmChanged], receivers: Iterable[str]) -> int:
-        """Address events that are new to every receiver, in one transaction; return how many events were new."""
+    def add(self, events: Sequence[AlarmChanged], receivers: Iterable[str], quiet: Quiet = nobody_silenced) -> int:
+        """Address events that are new to every receiver, in one transaction; return how many events were new.
+
+        What is silenced waits for the end of its silence.
+        """
         now = self._now()
         names = list(receivers)
         with self._write() as connection:
@@ -128,7 +101,27 @@ class Outbox:
                 "VALUES (?, ?, ?, 'waiting', ?, ?)",
                 [(e.event_id, name, e.alarm_id, now, max(now, holds.get(name, 0.0))) for e in new for name in names],
             )
+            for event in new:
+                self._silence(event, quiet(event))
         return len(new)
+
+    def follow_silences(self, quiet: Quiet) -> None:
+        """Bring what waits because it is silenced up to the silences of now.
+
+        An alarm that came and went meanwhile is told to nobody.
+        """
+        with self._write() as connection:
+            waiting = self._rows_of(f"d.state = 'waiting' AND d.last_error = '{SILENCED}'", ())
+            letters = {row[0]: AlarmChanged.model_validate_json(row[-1]) for row in waiting}
+            for event in letters.values():
+                until = quiet(event)
+                if event.state is AlarmState.CLEARED and self._never_told(event, letters.values()):
+                    connection.execute(
+                        "UPDATE deliveries SET state = 'given_up', last_error = 'came and went while it was silenced' "
+                        f"WHERE alarm_id = ? AND state = 'waiting' AND last_error = '{SILENCED}'",
+                        (event.alarm_id,),
+                    )
+                self._silence(event, until)
 
     def next_letter(self, receiver: str) -> Letter | None:
         """Return the waiting letter whose turn comes first, due or not; None when nothing waits.
@@ -141,10 +134,45 @@ class Outbox:
             if not found:
                 return None
             try:
-                return _letter(found[0])
+                return letter_of(found[0])
             except ValidationError as error:
                 message = f"cannot be read by this version: {error.errors()[0]['msg']}"
                 self._close(found[0][0], receiver, DeliveryState.GIVEN_UP, message, refused=False)
+
+    def group(self, receiver: str, most: int) -> list[Letter]:
+        """Return what is due for a receiver, in the order in which it was added; at most so many letters.
+
+        Of an alarm with a letter that waits for a later try, nothing after that letter is in the group.
+        """
+        found, held, now = [], set(), self._now()
+        for row in self._select("d.state = 'waiting' AND d.receiver = ? ORDER BY d.rowid", (receiver,)):
+            try:
+                letter = letter_of(row)
+            except ValidationError:  # given up when its turn comes
+                continue
+            alarm_id = letter.fact.alarm_id
+            if alarm_id in held or letter.next_try.timestamp() > now:
+                held.add(alarm_id)
+            else:
+                found.append(letter)
+        return found[:most]
+
+    def sent(self, receiver: str, window_s: float) -> list[float]:
+        """Return when notifications went to a receiver within the last `window_s` seconds, ascending, as `now` is."""
+        query = "SELECT sent_at FROM notices WHERE receiver = ? AND sent_at > ? ORDER BY sent_at"
+        with self._lock:
+            return [at for (at,) in self._connection.execute(query, (receiver, self._now() - window_s))]
+
+    def note_sent(self, receiver: str, window_s: float) -> None:
+        """Note that a notification went to a receiver just now; what is older than the window is forgotten."""
+        now = self._now()
+        with self._write() as connection:
+            connection.execute("DELETE FROM notices WHERE receiver = ? AND sent_at <= ?", (receiver, now - window_s))
+            connection.execute("INSERT INTO notices VALUES (?, ?)", (receiver, now))
+
+    def now(self) -> float:
+        """Return the time of the outbox's clock, in seconds since 1970."""
+        return self._now()
 
     def due(self) -> int:
         """Count the letters that could be sent now, those under way included."""
@@ -200,7 +228,11 @@ class Outbox:
     def rows(self, *, state: DeliveryState | None = None, receiver: str | None = None) -> list[Letter]:
         """Return letters in the order in which they were added, of one state or receiver when given."""
         where = "(?1 IS NULL OR d.state = ?1) AND (?2 IS NULL OR d.receiver = ?2) ORDER BY d.rowid"
-        return [_letter(row) for row in self._select(where, (state, receiver))]
+        return [letter_of(row) for row in self._select(where, (state, receiver))]
+
+    def of_alarm(self, alarm_id: str) -> list[Letter]:
+        """Return the letters about one alarm, in the order in which they were added."""
+        return [letter_of(row) for row in self._select("d.alarm_id = ? ORDER BY d.rowid", (alarm_id,))]
 
     def close(self) -> None:
         """Close the connection."""
@@ -208,6 +240,30 @@ class Outbox:
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
+
+    def _silence(self, event: AlarmChanged, until: datetime | None) -> None:
+        """Let a waiting event wait until then; one that was silenced and no longer is becomes due."""
+        if until is None:
+            update = (
+                "UPDATE deliveries SET next_try = ?, last_error = '' "
+                f"WHERE event_id = ? AND state = 'waiting' AND last_error = '{SILENCED}'"
+            )
+        else:
+            update = (
+                f"UPDATE deliveries SET next_try = ?, last_error = '{SILENCED}' "
+                "WHERE event_id = ? AND state = 'waiting'"
+            )
+        self._connection.execute(update, (until.timestamp() if until else self._now(), event.event_id))
+
+    @staticmethod
+    def _never_told(cleared: AlarmChanged, silenced: Iterable[AlarmChanged]) -> bool:
+        return any(e.state is AlarmState.RAISED and e.alarm_id == cleared.alarm_id for e in silenced)
+
+    def told_at(self, event_id: str) -> datetime | None:
+        """Return when an event was first to be told; None when it never was."""
+        with self._lock:
+            found = self._connection.execute("SELECT added_at FROM events WHERE event_id = ?", (event_id,)).fetchone()
+        return moment_of(found[0]) if found else None
 
     def _is_new(self, event: AlarmChanged, now: float) -> bool:
         return bool(
@@ -218,9 +274,12 @@ class Outbox:
         )
 
     def _select(self, where: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        query = f"SELECT {COLUMNS}, e.fact FROM deliveries AS d JOIN events AS e USING (event_id) WHERE {where}"
         with self._lock:
-            return self._connection.execute(query, values).fetchall()
+            return self._rows_of(where, values)
+
+    def _rows_of(self, where: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        query = f"SELECT {COLUMNS}, e.fact FROM deliveries AS d JOIN events AS e USING (event_id) WHERE {where}"
+        return self._connection.execute(query, values).fetchall()
 
     def _close(self, event_id: str, receiver: str, state: DeliveryState, error: str, *, refused: bool) -> None:
         delivered_at = self._now() if state is DeliveryState.DELIVERED else None
@@ -242,50 +301,3 @@ class Outbox:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
-
-
-@contextmanager
-def sole_writer(path: Path, stop: threading.Event) -> Iterator[bool]:
-    """Wait until no other process delivers from this outbox; yield False when `stop` came first.
-
-    Two that deliver the same letters would deliver them twice. The lock goes with the process, however it ends.
-    """
-    with path.with_suffix(".lock").open("a") as lock:
-        while not stop.is_set():
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                stop.wait(LOCK_LOOK_S)
-            else:
-                yield True
-                return
-        yield False
-
-
-def _unusable(path: Path, error: sqlite3.DatabaseError, *, readonly: bool) -> SettingsError:
-    if not isinstance(error, sqlite3.OperationalError):
-        message = f"the outbox {path} is damaged ({error}); move it away, and every recorded alarm is delivered again"
-        return SettingsError(message, reason="outbox")
-    if readonly:
-        return SettingsError(f"there is no outbox {path} yet ({error}); has a notifier run?", reason="no_outbox")
-    return SettingsError(f"the outbox {path} cannot be opened: {error}; is the folder yours?", reason="outbox")
-
-
-def _letter(row: tuple[Any, ...]) -> Letter:
-    event_id, receiver, state, attempts, refusals, added_at, next_try, delivered_at, last_error, fact = row
-    return Letter(
-        event_id=event_id,
-        receiver=receiver,
-        state=DeliveryState(state),
-        attempts=attempts,
-        refusals=refusals,
-        added_at=_moment(added_at),
-        next_try=_moment(next_try),
-        delivered_at=None if delivered_at is None else _moment(delivered_at),
-        last_error=last_error,
-        fact=AlarmChanged.model_validate_json(fact),
-    )
-
-
-def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(0, UTC) + timedelta(seconds=seconds)

@@ -1,16 +1,21 @@
 """The delivery loop: one thread per receiver, so that a slow or absent one holds up nobody else."""
 
+import hashlib
 import random
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
-from services.delivery.outbox import Letter, Outbox
-from services.delivery.receiver import DeliveryFailed, Receiver
+from monitor.messages import AlarmsGrouped
+from services.delivery.letter import Letter
+from services.delivery.outbox import Outbox
+from services.delivery.pace import Pace
+from services.delivery.receiver import DeliveryFailed, Notice, Receiver
 from services.settings import NotifierSettings
 from services.telemetry import get_log
 
@@ -21,6 +26,8 @@ REFUSALS_MOST = 3
 TRIES_LEAST = 3
 """So often a letter is tried before it can be too old: the machine itself may have been off."""
 DOUBLINGS_MOST = 40
+GROUP_MOST = 500
+"""Changes in one notification."""
 GRACE_S = 3.0
 """At the end what is due is still begun for so long."""
 END_S = 8.0
@@ -44,8 +51,17 @@ def pause_after(attempts: int, settings: NotifierSettings) -> float:
     return random.uniform(max(most / 2.0, min(settings.retry_first_s, most)), most)
 
 
+def notice_of(letters: Sequence[Letter]) -> Notice:
+    """Return what is sent for some letters: the change itself, or a group of them."""
+    if len(letters) == 1:
+        return letters[0].fact
+    identity = "\x1f".join(letter.event_id for letter in letters)
+    group_id = hashlib.sha256(identity.encode()).hexdigest()[:32]
+    return AlarmsGrouped(group_id=group_id, changes=tuple(letter.fact for letter in letters))
+
+
 class Lane(threading.Thread):
-    """Delivers the letters of one receiver, one at a time, those of one alarm in order."""
+    """Delivers the letters of one receiver, those of one alarm in order; many that come together, in groups."""
 
     def __init__(
         self, outbox: Outbox, receiver: Receiver, settings: NotifierSettings, broken: Callable[[], None]
@@ -59,6 +75,14 @@ class Lane(threading.Thread):
         self._news = threading.Event()
         self._closing = threading.Event()
         self._last_start = 0.0
+        self._pace = Pace(settings.flood_most, settings.flood_singly, settings.flood_window_s)
+        self._hurry = False
+        self._refuses_groups = False
+
+    def hurry(self) -> None:
+        """Say that what waits is to go out now, in one group where it is more than single ones allow."""
+        self._hurry = True
+        self._news.set()
 
     def wake(self) -> None:
         """Say that there may be a new letter."""
@@ -74,28 +98,53 @@ class Lane(threading.Thread):
         """Deliver until asked to end; a surprise is logged and reported, never silent."""
         try:
             while not self._closing.is_set() or time.monotonic() < self._last_start:
-                letter = self._kept(lambda: self._outbox.next_letter(self._receiver.name))
-                wait_s = LOOK_S if letter is None else (letter.next_try - datetime.now(UTC)).total_seconds()
-                if letter is not None and wait_s <= 0.0:
-                    self._deliver(letter)
-                elif self._closing.is_set():
+                wait_s = self._kept(self._next)
+                if wait_s is None or wait_s <= 0.0:
+                    continue
+                if self._closing.is_set():
                     return
-                else:
-                    self._news.wait(min(wait_s, LOOK_S))
-                    self._news.clear()
+                self._news.wait(min(wait_s, LOOK_S))
+                self._news.clear()
         except BaseException:
             self._log.exception("lane_broken", mend="the worker starts again")
             self._broken()
             raise
 
-    def _deliver(self, letter: Letter) -> None:
+    def _next(self) -> float:
+        """Deliver what is due, if anything is; return for how many seconds nothing will be."""
+        name = self._receiver.name
+        letter = self._outbox.next_letter(name)
+        if letter is None:
+            return LOOK_S
+        wait_s = letter.next_try.timestamp() - self._outbox.now()
+        if wait_s > 0.0:
+            return wait_s
+        if not self._receiver.grouped:
+            self._deliver([letter])
+            return 0.0
+        turn = self._pace.turn(self._outbox.sent(name, self._pace.window_s), self._outbox.now())
+        if turn.wait_s > 0.0 and not self._hurry:
+            return turn.wait_s
+        group = self._outbox.group(name, GROUP_MOST) if turn.grouped and not self._refuses_groups else []
+        self._deliver(group or [letter])
+        return 0.0
+
+    def _deliver(self, letters: Sequence[Letter]) -> None:
         try:
-            self._receiver.send(letter.fact)
+            self._receiver.send(notice_of(letters))
         except DeliveryFailed as error:
-            self._failed(letter, error)
+            if error.refused and len(letters) > 1:
+                # perhaps one of them is at fault, perhaps it knows no groups: one by one then, at the same pace
+                self._refuses_groups = True
+                error = DeliveryFailed(str(error))
+            for letter in letters:
+                self._failed(letter, error)
             return
-        self._kept(lambda: self._outbox.delivered(letter))
-        self._log.info("delivered", event_id=letter.event_id, flask=letter.fact.flask, attempts=letter.attempts + 1)
+        if self._receiver.grouped:
+            self._kept(lambda: self._outbox.note_sent(self._receiver.name, self._pace.window_s))
+        for letter in letters:
+            self._kept(partial(self._outbox.delivered, letter))
+            self._log.info("delivered", event_id=letter.event_id, flask=letter.fact.flask, attempts=letter.attempts + 1)
 
     def _failed(self, letter: Letter, failure: DeliveryFailed) -> None:
         attempts, error = letter.attempts + 1, str(failure)
@@ -171,6 +220,7 @@ class Postman:
 
     def drain(self, stop: threading.Event) -> None:
         """Wait until nothing is due or under way, or until `stop`; what waits for a later try is not waited for."""
-        self.wake()
+        for lane in self._lanes:
+            lane.hurry()
         while self._outbox.due() and not stop.wait(DRAIN_LOOK_S):
             pass

@@ -3,7 +3,10 @@
 from typing import Protocol
 
 from monitor.errors import CellvigilError
-from monitor.messages import AlarmChanged
+from monitor.messages import AlarmChanged, AlarmsGrouped
+
+Notice = AlarmChanged | AlarmsGrouped
+"""What is sent at one time: one change, or several where many came together."""
 
 
 class DeliveryFailed(CellvigilError):
@@ -32,5 +35,19 @@ class Receiver(Protocol):
     def name(self) -> str:
         """Name in the outbox: the same after a restart, no two alike, without secrets."""
 
-    def send(self, event: AlarmChanged) -> None:
-        """Deliver one event; return only when it has been taken, else raise `DeliveryFailed`."""
+    @property
+    def grouped(self) -> bool:
+        """Whether it calls people, who get several changes in one notification when many come together."""
+
+    def send(self, event: Notice) -> None:
+        """Deliver one notification; return only when it has been taken, else raise `DeliveryFailed`."""
+
+
+def notice_id(notice: Notice) -> str:
+    """Return the id by which a receiver can tell a notification that it has had."""
+    return notice.event_id if isinstance(notice, AlarmChanged) else notice.group_id
+
+
+def changes_of(notice: Notice) -> tuple[AlarmChanged, ...]:
+    """Return what a notification tells of, in order."""
+    return (notice,) if isinstance(notice, AlarmChanged) else notice.changes

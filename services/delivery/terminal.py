@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from monitor.messages import AlarmChanged, AlarmState
-from services.delivery.receiver import DeliveryFailed
+from services.delivery.receiver import DeliveryFailed, Notice, changes_of
 from services.telemetry import printable
 
 STYLES = {"high": "bold red", "medium": "bold yellow", "low": "yellow"}
@@ -28,12 +28,17 @@ class Terminal:
     """
 
     name = "terminal"
+    grouped = False
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
 
-    def send(self, event: AlarmChanged) -> None:
-        """Write one line; raise `DeliveryFailed` when nobody can read it."""
+    def send(self, event: Notice) -> None:
+        """Write one line per change; raise `DeliveryFailed` when nobody can read it."""
+        for change in changes_of(event):
+            self._write(change)
+
+    def _write(self, event: AlarmChanged) -> None:
         stream = self._stream or sys.stderr
         line = alarm_line(event)
         try:
@@ -54,6 +59,7 @@ def alarm_line(event: AlarmChanged) -> str:
     parts.append(event.cause)
     if event.state is AlarmState.RAISED:
         parts.append(f"-> {event.action}")
+        parts.append(f"(by {event.respond_by.astimezone(UTC):%H:%MZ})" if event.respond_by else "")
     return " ".join(printable(part) for part in parts if part)
 
 

@@ -1,9 +1,10 @@
 """Webhooks: a signed POST of the alarm as JSON, to an address that is checked at the moment of sending.
 
 Headers: `X-Cellvigil-Timestamp` (seconds since 1970), `X-Cellvigil-Signature` (`sha256=` and the HMAC of timestamp, a
-dot and the body) and `Idempotency-Key` (the event's id). An event is sent until the receiver answers 2xx. Should this
-process die between that answer and the note of it, the receiver gets the same event again under the same key: at least
-once on the wire, and once for a receiver that keeps the keys it has seen.
+dot and the body) and `Idempotency-Key` (the event's id, or the group's where several changes are sent as one
+`alarms_grouped`). It is sent until the receiver answers 2xx. Should this process die between that answer and the note
+of it, the receiver gets the same again under the same key: at least once on the wire, and once for a receiver that
+keeps the keys it has seen.
 """
 
 import hashlib
@@ -25,9 +26,8 @@ from typing import Self
 from urllib.parse import SplitResult, quote, urlsplit
 
 from monitor.errors import SettingsError
-from monitor.messages import AlarmChanged
 from services.delivery.address import Resolve, checked_addresses, is_loopback, is_number, system_addresses
-from services.delivery.receiver import DeliveryFailed
+from services.delivery.receiver import DeliveryFailed, Notice, notice_id
 from services.settings import WebhookSettings
 from services.telemetry import printable
 
@@ -96,14 +96,19 @@ class Webhook:
         mark = hashlib.sha256(self.settings.url.encode()).hexdigest()[:8]
         return f"webhook:{self.host}:{_port(self.address)}#{mark}"
 
-    def send(self, event: AlarmChanged) -> None:
-        """POST an event; return when the receiver has answered 2xx, else raise `DeliveryFailed`."""
+    @property
+    def grouped(self) -> bool:
+        """People are called by it."""
+        return True
+
+    def send(self, event: Notice) -> None:
+        """POST one change or a group; return when the receiver has answered 2xx, else raise `DeliveryFailed`."""
         body = event.model_dump_json().encode()
         timestamp = str(int(time.time()))
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "cellvigil",
-            "Idempotency-Key": quote(event.event_id, safe=":"),
+            "Idempotency-Key": quote(notice_id(event), safe=":"),
             "X-Cellvigil-Timestamp": timestamp,
             "X-Cellvigil-Signature": sign(self.secret, timestamp, body),
         }
@@ -163,8 +168,8 @@ class Webhook:
         return f"{path}?{query}" if query else path
 
 
-def read_secret(file: Path) -> bytes:
-    """Return the signing key in a file, without a trailing newline.
+def read_secret(file: Path, what: str = "webhook secret") -> bytes:
+    """Return the signing key or password in a file, without a trailing newline.
 
     Raises
     ------
@@ -172,19 +177,19 @@ def read_secret(file: Path) -> bytes:
         The file is missing, no plain file, empty, longer than a key, or readable by everybody.
     """
     if not file.is_file():
-        raise _unusable(file, "is no file; write a long random text into it")
+        raise _unusable(what, file, "is no file; write a long random text into it")
     try:
         with file.open("rb") as stream:
             mode = os.fstat(stream.fileno()).st_mode
             secret = stream.read(SECRET_MOST_BYTES + 1).rstrip(b"\r\n")
     except OSError as error:
-        raise _unusable(file, f"cannot be read: {error.strerror}") from error
+        raise _unusable(what, file, f"cannot be read: {error.strerror}") from error
     if mode & stat.S_IROTH:
-        raise _unusable(file, "is readable by everybody; chmod 600 it (Kubernetes: defaultMode 0440)")
+        raise _unusable(what, file, "is readable by everybody; chmod 600 it (Kubernetes: defaultMode 0440)")
     if not secret:
-        raise _unusable(file, "is empty; write a long random text into it")
+        raise _unusable(what, file, "is empty; write a long random text into it")
     if len(secret) > SECRET_MOST_BYTES:
-        raise _unusable(file, "is longer than a key should be")
+        raise _unusable(what, file, "is longer than a key should be")
     return secret
 
 
@@ -235,8 +240,8 @@ def verify_signature(
     return hmac.compare_digest(sign(secret, timestamp, body).encode(), signature.encode("utf-8", "replace"))
 
 
-def _unusable(file: Path, why: str) -> SettingsError:
-    return SettingsError(f"webhook secret {file} {why}", reason="webhook")
+def _unusable(what: str, file: Path, why: str) -> SettingsError:
+    return SettingsError(f"{what} {file} {why}", reason="webhook")
 
 
 def _read(connection: http.client.HTTPConnection) -> _Answer:

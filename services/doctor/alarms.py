@@ -1,9 +1,11 @@
-"""What the alarms will cost: false ones that the settings allow, and how long real falls then take to find."""
+"""What the alarms will cost, and whether their audit log is whole."""
 
+import sqlite3
 from collections.abc import Iterator
 
-from services.doctor.check import Check, ok
+from services.doctor.check import Check, ok, problem
 from services.settings import Settings
+from services.state_folder import StateFolder
 
 
 def check_alarms(settings: Settings) -> Iterator[Check]:
@@ -17,3 +19,29 @@ def check_alarms(settings: Settings) -> Iterator[Check]:
         f"{budget.flasks} flask{'' if budget.flasks == 1 else 's'}"
     )
     yield ok("alarms", f"{allowed}: {price.in_words(budget.frame_interval_s)}")
+
+
+def check_audit(settings: Settings) -> Iterator[Check]:
+    """Yield whether the audit log of the state folder fits together; nothing where there is none yet."""
+    from services.audit import BEGINNING, broken_at
+    from services.record.sqlite import SqliteRecord
+
+    file = StateFolder(settings.state).record
+    if not file.is_file():
+        return
+    try:
+        with SqliteRecord(file, readonly=True) as record:
+            lines = list(record.audit_lines())
+    except sqlite3.Error as error:
+        if "no such table" not in str(error):  # a record of a version that kept no log
+            yield problem(
+                "audit", f"the audit log cannot be read: {error}", f"look at {file}; restore it from a backup"
+            )
+        return
+    broken = broken_at(lines)
+    if broken is None:
+        newest = lines[-1].hash if lines else BEGINNING
+        yield ok("audit", f"{len(lines)} lines of the audit log fit together; the newest is {newest[:16]}")
+        return
+    mend = "somebody changed the record by hand; restore it from a backup and compare the lines from there on"
+    yield problem("audit", f"line {broken} of the audit log does not fit the one before it", mend)

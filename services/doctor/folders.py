@@ -67,10 +67,17 @@ def check_disk(state: Path) -> Check:
 
 def check_secrets(notifier: NotifierSettings) -> Iterator[Check]:
     """Yield, per receiver of alarms, whether its key is there and nobody else can read it."""
-    for number, webhook in enumerate(notifier.webhooks, start=1):
-        name, secret = f"webhook {number} key", webhook.secret_file
+    secrets = [
+        (f"webhook {n} key", webhook.secret_file, "HMAC key") for n, webhook in enumerate(notifier.webhooks, start=1)
+    ]
+    logins = [("mail", one.password_file) for one in notifier.mail] + [
+        ("mqtt", one.password_file) for one in notifier.mqtt
+    ]
+    secrets += [(f"{kind} password", file, "password") for kind, file in logins if file is not None]
+    secrets += [("apprise file", notifier.apprise_file, "addresses")] if notifier.apprise_file is not None else []
+    for name, secret, holds in secrets:
         if not secret.is_file():
-            yield problem(name, f"{secret} is not there", "write the receiver's HMAC key into it, then chmod 600")
+            yield problem(name, f"{secret} is not there", f"write the receiver's {holds} into it, then chmod 600")
         elif secret.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
             yield warning(name, f"{secret} can be read by others", f"chmod 600 {secret}")
         else:

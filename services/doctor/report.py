@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
-from services.doctor.alarms import check_alarms
+from services.doctor.alarms import check_alarms, check_audit
 from services.doctor.check import Check, Level
 from services.doctor.engines import check_engines
 from services.doctor.folders import (
@@ -39,7 +39,7 @@ def diagnose(settings: Settings, *, quick: bool = False) -> list[Check]:
     ]
     if not quick:
         groups[1:1] = [check_engines, lambda: check_models(settings)]
-        groups.append(lambda: check_alarms(settings))
+        groups += [lambda: check_alarms(settings), lambda: check_audit(settings)]
     with ThreadPoolExecutor(len(groups)) as rooms:
         return [check for checks in rooms.map(lambda group: list(group()), groups) for check in checks]
 

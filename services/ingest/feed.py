@@ -2,9 +2,11 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
-from monitor.messages import FlaskSilent, FrameArrived
+from monitor.culture.rows import ConditionRow
+from monitor.messages import ConditionObserved, FlaskSilent, FrameArrived, OperatorActed
 from services.ledger import Ledger
 from services.transport.bus import Bus
 from services.transport.stage import Publication
@@ -13,6 +15,8 @@ from services.transport.streams import FRAMES, partition_of, segmented
 BATCH = 200
 READERS = "segmenter"
 """The group that works the frames off."""
+ESTIMATORS = "predictor"
+"""The group that works off what is segmented."""
 
 
 class Feed:
@@ -66,6 +70,31 @@ class Feed:
         """Queue frames and note it in the ledger. Raises `BackPressure`."""
         self._bus.publish([Publication(FRAMES, f"frame:{frame.frame_id}", frame) for frame in frames])
         self._ledger.mark_queued(frame.frame_id for frame in frames)
+
+    def pass_on(self, actions: Sequence[OperatorActed], partitions: int) -> None:
+        """Queue what operators did for the flasks' predictors, each once. Raises `BackPressure`."""
+        self._bus.publish(
+            [
+                Publication(segmented(partition_of(acted.flask, partitions)), f"acted:{acted.action_id}", acted)
+                for acted in actions
+            ]
+        )
+
+    def observe(self, observed: Sequence[ConditionObserved], partitions: int) -> None:
+        """Queue what was seen beside the pictures, each once. Raises `BackPressure`."""
+        publications = []
+        for one in observed:
+            digest = ConditionRow.of(one).row_id[:32]
+            publications.append(Publication(segmented(partition_of(one.flask, partitions)), f"condition:{digest}", one))
+        self._bus.publish(publications)
+
+    def longest_wait_s(self, now: datetime, partitions: int) -> float:
+        """Return for how long the oldest frame without a result has been here; 0 when no worker has anything to do."""
+        queues = [(FRAMES, READERS), *((segmented(partition), ESTIMATORS) for partition in range(partitions))]
+        if not any(self._bus.waiting(stream, group) for stream, group in queues):
+            return 0.0
+        oldest = next(self._ledger.unfinished(self._settled()), None)
+        return 0.0 if oldest is None else (now - oldest.arrived_at).total_seconds()
 
     def tell(self, silent: FlaskSilent, partitions: int) -> None:
         """Queue a silence for the flask's predictor, once. Raises `BackPressure`."""

@@ -1,17 +1,27 @@
 """The record as a protocol: what every stage stores before it publishes, and what replays and pages read.
 
 Rows are facts and are never deleted; every `put` is idempotent by the fact's own id, so that a second delivery
-changes nothing. One role writes each table: segmenter `segmentations`, predictor `measurements`, `estimates`,
-`silences`, `drifts` and `alarms`, any stage `failures`.
+changes nothing. One role writes each table: segmenter `segmentations`, predictor culture rows, `estimates`, `drifts`,
+`alarms`, `standings` and `audit`, operators' commands `actions`, any stage `failures`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
 from monitor.culture.rows import CultureRow, FrameRow
-from monitor.messages import AlarmChanged, DriftDetected, FrameFailed, FrameSegmented, PotencyEstimated
+from monitor.culture.standing import AlarmStanding, AlarmTransition
+from monitor.messages import (
+    AlarmChanged,
+    DriftDetected,
+    FrameFailed,
+    FrameSegmented,
+    OperatorActed,
+    PotencyEstimated,
+)
+from services.audit import AuditLine
+from services.delivery.silence import Silence
 
 
 class FlaskTransaction(Protocol):
@@ -41,6 +51,18 @@ class FlaskTransaction(Protocol):
     def withdraw_alarms_except(self, event_ids: set[str]) -> None:
         """Mark stored alarm events of the flask that the fold no longer yields as withdrawn; none is deleted."""
 
+    def put_standings(self, standings: Sequence[AlarmStanding]) -> None:
+        """Store where the flask's alarms stand now, in place of what stood there."""
+
+    def audit_action(self, acted: OperatorActed) -> None:
+        """Append to the audit log that an operator acted."""
+
+    def audit_moves(self, moves: Iterable[AlarmTransition]) -> None:
+        """Append transitions to the audit log."""
+
+    def audit_history(self, moves: Sequence[AlarmTransition]) -> None:
+        """Bring the audit log up to the flask's whole history: append what is new, and what is not so after all."""
+
 
 class Record(Protocol):
     """Stored facts of one installation."""
@@ -62,6 +84,30 @@ class Record(Protocol):
 
     def flasks(self) -> list[str]:
         """Return the names of all flasks that have rows, sorted."""
+
+    def put_action(self, acted: OperatorActed) -> None:
+        """Store what an operator wants, until a predictor has made it part of the flask's history."""
+
+    def waiting_actions(self) -> list[OperatorActed]:
+        """Return operators' actions that are not part of a history yet, oldest first."""
+
+    def put_silence(self, silence: Silence) -> None:
+        """Store a silence, or that it was ended."""
+
+    def silences(self) -> list[Silence]:
+        """Return every silence that was ever set, in the order of setting."""
+
+    def standings(self) -> list[AlarmStanding]:
+        """Return the alarms that are not normal, by flask."""
+
+    def audit_lines(self) -> Iterator[AuditLine]:
+        """Yield the audit log from its beginning."""
+
+    def newest_at(self, flask: str) -> datetime | None:
+        """Return the time of the newest row of a flask, of one that waits too; None when it has none."""
+
+    def culture_rows(self, flask: str) -> list[CultureRow]:
+        """Return every row of a flask in the order of the fold."""
 
     def settled_ids(self) -> set[str]:
         """Return the frame_ids that have an estimate or a failure."""

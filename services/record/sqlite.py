@@ -1,18 +1,27 @@
 """The record on one machine: a SQLite file in WAL mode, safe against kill -9 and readable while it grows."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pydantic import TypeAdapter
-
-from monitor.culture.rows import CultureRow, FrameRow
+from monitor.culture.rows import CultureRow, FrameRow, OperatorRow
+from monitor.culture.standing import AlarmStanding
 from monitor.errors import BackPressure
-from monitor.messages import AlarmChanged, DriftDetected, FrameFailed, FrameSegmented, PotencyEstimated
+from monitor.messages import (
+    AlarmChanged,
+    DriftDetected,
+    FrameFailed,
+    FrameSegmented,
+    OperatorActed,
+    PotencyEstimated,
+)
+from services.audit import AuditLine
+from services.delivery.silence import Silence
+from services.record.sqlite_flask import SqliteFlask, sortable
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS segmentations (frame_id TEXT PRIMARY KEY, fact TEXT NOT NULL);
@@ -29,91 +38,19 @@ CREATE TABLE IF NOT EXISTS drifts (
 CREATE TABLE IF NOT EXISTS alarms (
   event_id TEXT PRIMARY KEY, flask TEXT NOT NULL, at TEXT NOT NULL, withdrawn INTEGER NOT NULL DEFAULT 0,
   fact TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS silences (silence_id TEXT PRIMARY KEY, fact TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS actions (row_id TEXT PRIMARY KEY, at TEXT NOT NULL, fact TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS standings (
+  flask TEXT NOT NULL, channel TEXT NOT NULL, fact TEXT NOT NULL, PRIMARY KEY (flask, channel));
+CREATE TABLE IF NOT EXISTS audit (
+  number INTEGER PRIMARY KEY, flask TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL, fact TEXT NOT NULL,
+  hash TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS audit_flask ON audit (flask, number);
+CREATE TRIGGER IF NOT EXISTS audit_is_kept BEFORE DELETE ON audit
+  BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;
+CREATE TRIGGER IF NOT EXISTS audit_is_final BEFORE UPDATE ON audit
+  BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;
 """
-
-_ROW: TypeAdapter[CultureRow] = TypeAdapter(CultureRow)
-
-
-def sortable(moment: datetime) -> str:
-    """Write a time so that text order is time order: UTC, fixed width.
-
-    >>> sortable(datetime(2026, 3, 10, 12, tzinfo=UTC))
-    '2026-03-10T12:00:00.000000+00:00'
-    """
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
-
-
-class SqliteFlask:
-    """One flask inside an open write transaction; see `FlaskTransaction`."""
-
-    def __init__(self, connection: sqlite3.Connection, flask: str) -> None:
-        self._connection = connection
-        self._flask = flask
-
-    def add(self, row: CultureRow) -> bool:
-        """Store a row; False when a row with its id was stored before."""
-        cursor = self._connection.execute(
-            "INSERT OR IGNORE INTO culture_rows VALUES (?, ?, ?, ?, ?)",
-            (row.row_id, self._flask, sortable(row.at), row.kind, row.model_dump_json()),
-        )
-        return cursor.rowcount == 1
-
-    def count(self) -> int:
-        """Return how many rows the flask has."""
-        query = "SELECT count(*) FROM culture_rows WHERE flask = ?"
-        return int(self._connection.execute(query, (self._flask,)).fetchone()[0])
-
-    def rows(self) -> list[CultureRow]:
-        """Return every row of the flask in the order of the fold."""
-        query = "SELECT fact FROM culture_rows WHERE flask = ? ORDER BY at, row_id"
-        return [_ROW.validate_json(fact) for (fact,) in self._connection.execute(query, (self._flask,))]
-
-    def estimates(self) -> dict[str, PotencyEstimated]:
-        """Return the newest revision of every estimate of the flask by frame_id."""
-        query = "SELECT fact FROM estimates WHERE flask = ?"
-        facts = (
-            PotencyEstimated.model_validate_json(fact) for (fact,) in self._connection.execute(query, (self._flask,))
-        )
-        return {fact.frame_id: fact for fact in facts}
-
-    def put_estimates(self, estimates: Iterable[PotencyEstimated]) -> None:
-        """Store estimates; a higher revision supersedes, an equal or lower one changes nothing."""
-        self._connection.executemany(
-            "INSERT INTO estimates VALUES (?, ?, ?, ?, ?) ON CONFLICT (frame_id) DO UPDATE SET "
-            "revision = excluded.revision, fact = excluded.fact WHERE excluded.revision > estimates.revision",
-            [(e.frame_id, self._flask, sortable(e.acquired_at), e.revision, e.model_dump_json()) for e in estimates],
-        )
-
-    def put_drifts(self, drifts: Iterable[DriftDetected]) -> list[DriftDetected]:
-        """Store drift events; return those that were new."""
-        insert = "INSERT OR IGNORE INTO drifts VALUES (?, ?, ?, ?)"
-        return [
-            drift
-            for drift in drifts
-            if self._connection.execute(
-                insert, (drift.event_id, self._flask, sortable(drift.at), drift.model_dump_json())
-            ).rowcount
-        ]
-
-    def put_alarms(self, alarms: Iterable[AlarmChanged]) -> list[AlarmChanged]:
-        """Store alarm events, or bring back withdrawn ones; return those that were new or came back."""
-        upsert = (
-            "INSERT INTO alarms VALUES (?, ?, ?, 0, ?) ON CONFLICT (event_id) DO UPDATE SET withdrawn = 0 "
-            "WHERE alarms.withdrawn = 1"
-        )
-        return [
-            alarm
-            for alarm in alarms
-            if self._connection.execute(
-                upsert, (alarm.event_id, self._flask, sortable(alarm.at), alarm.model_dump_json())
-            ).rowcount
-        ]
-
-    def withdraw_alarms_except(self, event_ids: set[str]) -> None:
-        """Mark stored alarm events of the flask that the fold no longer yields as withdrawn."""
-        stored = self._connection.execute("SELECT event_id FROM alarms WHERE flask = ?", (self._flask,)).fetchall()
-        gone = [(event_id,) for (event_id,) in stored if event_id not in event_ids]
-        self._connection.executemany("UPDATE alarms SET withdrawn = 1 WHERE event_id = ?", gone)
 
 
 class SqliteRecord:
@@ -196,6 +133,50 @@ class SqliteRecord:
         """Return the names of all flasks that have rows, sorted."""
         query = "SELECT DISTINCT flask FROM culture_rows ORDER BY flask"
         return [flask for (flask,) in self._connection.execute(query)]
+
+    def put_action(self, acted: OperatorActed) -> None:
+        """Store what an operator wants, until a predictor has made it part of the flask's history."""
+        with self._write() as connection:
+            row = (OperatorRow.of(acted).row_id, sortable(acted.at), acted.model_dump_json())
+            connection.execute("INSERT OR IGNORE INTO actions VALUES (?, ?, ?)", row)
+
+    def waiting_actions(self) -> list[OperatorActed]:
+        """Return operators' actions that are not part of a history yet, oldest first."""
+        query = (
+            "SELECT fact FROM actions WHERE NOT EXISTS (SELECT 1 FROM culture_rows WHERE "
+            "culture_rows.row_id = actions.row_id) ORDER BY at, row_id"
+        )
+        return [OperatorActed.model_validate_json(fact) for (fact,) in self._connection.execute(query)]
+
+    def put_silence(self, silence: Silence) -> None:
+        """Store a silence, or that it was ended."""
+        with self._write() as connection:
+            row = (silence.silence_id, silence.model_dump_json())
+            connection.execute("INSERT OR REPLACE INTO silences VALUES (?, ?)", row)
+
+    def silences(self) -> list[Silence]:
+        """Return every silence that was ever set, in the order of setting."""
+        return [Silence.model_validate_json(fact) for fact in self._facts("silences", "rowid", None)]
+
+    def standings(self) -> list[AlarmStanding]:
+        """Return the alarms that are not normal, by flask."""
+        return [AlarmStanding.model_validate_json(fact) for fact in self._facts("standings", "flask, rowid", None)]
+
+    def audit_lines(self) -> Iterator[AuditLine]:
+        """Yield the audit log from its beginning."""
+        for number, text, seal in self._connection.execute("SELECT number, fact, hash FROM audit ORDER BY number"):
+            yield AuditLine(number=number, text=text, hash=seal)
+
+    def newest_at(self, flask: str) -> datetime | None:
+        """Return the time of the newest row of a flask, of one that waits too; None when it has none."""
+        query = "SELECT max(at) FROM culture_rows WHERE flask = ?"
+        (stored,) = self._connection.execute(query, (flask,)).fetchone()
+        times = [acted.at for acted in self.waiting_actions() if acted.flask == flask]
+        return max([*times, *([datetime.fromisoformat(stored)] if stored else [])], default=None)
+
+    def culture_rows(self, flask: str) -> list[CultureRow]:
+        """Return every row of a flask in the order of the fold."""
+        return SqliteFlask(self._connection, flask).rows()
 
     def settled_ids(self) -> set[str]:
         """Return the frame_ids that have an estimate or a failure."""

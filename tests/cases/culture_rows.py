@@ -5,10 +5,19 @@ from datetime import timedelta
 
 from cases.sample_messages import ESTIMATED, NOON, digest
 
-from monitor.culture.rows import FrameRow, SilenceRow
+from monitor.culture.rows import FrameRow, OperatorRow, SilenceRow
 from monitor.culture.state import Step
 from monitor.frames.identity import FrameKey
-from monitor.messages import AlarmChanged, EstimateState, FlaskSilent, FrameEstimate, FrameQuality
+from monitor.messages import (
+    AlarmChanged,
+    Channel,
+    EstimateState,
+    FlaskSilent,
+    FrameEstimate,
+    FrameQuality,
+    OperatorActed,
+    OperatorAction,
+)
 
 INTERVAL = timedelta(minutes=15)
 
@@ -68,6 +77,31 @@ def silence_row(last: int, observed: float, flask: str = "A1") -> SilenceRow:
             last_acquired_at=NOON + last * INTERVAL,
             observed_at=NOON + observed * INTERVAL,
             expected_interval_s=INTERVAL.total_seconds(),
+        )
+    )
+
+
+def operator_row(
+    action: OperatorAction,
+    at: float,
+    channel: Channel = Channel.POTENCY,
+    *,
+    until: float | None = None,
+    flask: str = "A1",
+    why: str = "on my way",
+) -> OperatorRow:
+    """Return what Anna did, `at` so many intervals after noon."""
+    return OperatorRow.of(
+        OperatorActed(
+            action_id=digest(f"{flask}/{channel}/{action}/{at}")[:32],
+            flask=flask,
+            channel=channel,
+            action=action,
+            at=NOON + at * INTERVAL,
+            acted_at=NOON + at * INTERVAL,
+            by="anna",
+            why=why,
+            until=None if until is None else NOON + until * INTERVAL,
         )
     )
 

@@ -5,10 +5,14 @@ from datetime import UTC, datetime, timedelta
 
 from monitor.frames.identity import FrameKey
 from monitor.messages import (
+    MACHINE,
     AlarmChanged,
+    AlarmsGrouped,
     AlarmState,
+    AlarmStatus,
     BlobRef,
     Channel,
+    ConditionObserved,
     DriftDetected,
     EngineParity,
     EstimateState,
@@ -19,6 +23,8 @@ from monitor.messages import (
     FrameQuality,
     FrameSegmented,
     Message,
+    OperatorActed,
+    OperatorAction,
     Parked,
     PotencyEstimated,
     Provenance,
@@ -93,6 +99,23 @@ ESTIMATED = PotencyEstimated(
     ),
 )
 
+ALARM = AlarmChanged(
+    event_id="a1",
+    alarm_id="a0",
+    flask="A1",
+    channel=Channel.POTENCY,
+    state=AlarmState.RAISED,
+    at=NOON,
+    frame_id=digest("alarm"),
+    estimated_onset_at=NOON - timedelta(hours=2),
+    priority="high",
+    cause="potency falls",
+    action="check the flask",
+    status=AlarmStatus.UNACKNOWLEDGED,
+    consequence="the batch is lost",
+    respond_by=NOON + timedelta(hours=2),
+)
+
 SAMPLES: tuple[Message, ...] = (
     arrived(),
     SEGMENTED,
@@ -101,6 +124,14 @@ SAMPLES: tuple[Message, ...] = (
     ESTIMATED,
     FlaskSilent(
         flask="A1", last_frame_id=digest("last"), last_acquired_at=NOON, observed_at=NOON, expected_interval_s=900.0
+    ),
+    ConditionObserved(
+        flask=MACHINE,
+        channel=Channel.DISK,
+        bad=True,
+        since=NOON - timedelta(minutes=1),
+        observed_at=NOON,
+        what="0.8 GiB free on the disk of state",
     ),
     DriftDetected(
         event_id="d1",
@@ -113,17 +144,17 @@ SAMPLES: tuple[Message, ...] = (
         limit=5.06,
         provisional=False,
     ),
-    AlarmChanged(
-        event_id="a1",
-        alarm_id="a0",
+    ALARM,
+    AlarmsGrouped(group_id="g1", changes=(ALARM, ALARM.model_copy(update={"event_id": "a2", "flask": "B2"}))),
+    OperatorActed(
+        action_id="o1",
         flask="A1",
-        channel=Channel.POTENCY,
-        state=AlarmState.RAISED,
+        channel=Channel.OPTICS,
+        action=OperatorAction.SHELVE,
         at=NOON,
-        frame_id=digest("alarm"),
-        estimated_onset_at=NOON - timedelta(hours=2),
-        priority="high",
-        cause="potency falls",
-        action="check the flask",
+        acted_at=NOON + timedelta(seconds=40),
+        by="anna",
+        why="the incubator is open",
+        until=NOON + timedelta(hours=1),
     ),
 )

@@ -53,3 +53,13 @@ def test_what_is_not_understood_is_told_apart(payload: bytes):
 
     assert caught.value.reason == "unknown_version"
     assert not caught.value.retryable
+
+
+@pytest.mark.parametrize("golden", sorted((GOLDEN / "earlier").glob("*.json")), ids=lambda path: path.stem)
+def test_facts_of_earlier_versions_are_still_read(golden: Path):
+    written = json.loads(golden.read_text())
+
+    read = json.loads(encode(decode(golden.read_bytes())))
+
+    assert golden.stem == f"{written['kind']}_{written['schema_version']}"
+    assert {name: read[name] for name in written} == written

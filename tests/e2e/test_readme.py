@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -49,11 +50,13 @@ def test_every_command_of_the_readme_runs(tmp_path: Path) -> None:
     for line in commands():
         if line in MAKE:
             continue
-        words = line.split()[1:]
+        words = shlex.split(line)[1:]
         if words[0] == "run":
             words += ["--until-idle", "3"]
         if words[:2] == ["train", "segmenter"]:
             words += ["--steps", "2", "--simulated", "2"]
+        if words[:2] == ["train", "reference"]:
+            continue  # two frames of one flask are no three good runs; its own test has them
         if words[0] == "bench" and "--compare" not in words:
             words += ["--quick", "--no-load", "--sizes", "128", "--rounds", "1", "--engines", "eager"]
         done = subprocess.run(
@@ -66,10 +69,10 @@ def test_every_command_of_the_readme_runs(tmp_path: Path) -> None:
             check=False,
         )
         # status says with 1 that no worker runs any more, doctor that this machine has a problem, explain that a frame
-        # of a few cells has nothing to explain, recalibrate that there are too few results
-        allowed = (
-            {0, 1} if words[0] in ("status", "doctor", "explain") or words[:2] == ["assay", "recalibrate"] else {0}
-        )
+        # of a few cells has nothing to explain, recalibrate that there are too few results, and two healthy frames have
+        # no alarm to acknowledge
+        nothing = " ".join(words[:2]) in ("alarms explain", "alarms ack", "assay recalibrate")
+        allowed = {0, 1} if nothing or words[0] in ("status", "doctor", "explain") else {0}
         assert done.returncode in allowed, f"{line}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr
     rows = (tmp_path / "results.csv").read_text(encoding="utf-8").splitlines()

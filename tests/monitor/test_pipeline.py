@@ -28,7 +28,8 @@ from monitor.potency.contract import FeatureContract
 from monitor.potency.familiarity import Familiarity
 from monitor.potency.model import PotencyModel
 
-CULTURE = CultureSettings(baseline_frames=4, min_cells=4, baseline_sd=10.0, cusum_reference_k=0.5)
+# the same drawn picture stands for many frames here, which a real flask would be called frozen for
+CULTURE = CultureSettings(baseline_frames=4, min_cells=4, baseline_sd=10.0, cusum_reference_k=0.5, frozen_frames=1000)
 CELLS = 12
 PARTS = ("median", "iqr", "p10", "p90")
 HEALTHY_RADIUS, SPREAD_RADIUS = 12.0, 13.5

@@ -15,7 +15,8 @@ from alarm_receiver import AlarmReceiver, alarm, secret_file, wait_for
 
 from monitor.errors import BackPressure, SettingsError
 from monitor.messages import AlarmChanged, AlarmState
-from services.delivery.outbox import DeliveryState, Outbox
+from services.delivery.letter import DeliveryState
+from services.delivery.outbox import Outbox
 from services.delivery.postman import Lane
 from services.delivery.receiver import DeliveryFailed
 from services.delivery.terminal import Terminal, alarm_line
@@ -33,6 +34,7 @@ def settings_for(folder: Path, *urls: str, **notifier: object) -> Settings:
     key = secret_file(folder)
     hooks = tuple(WebhookSettings(url=url, secret_file=key, allow_private=True, timeout_s=1.0) for url in urls)
     values: dict[str, object] = {"terminal": False, "retry_first_s": 0.02, "retry_most_s": 0.1, "give_up_after_s": 60.0}
+    values |= {"flood_most": 1001, "flood_singly": 1000}  # every change alone; test_flood.py has them grouped
     return Settings(
         state=folder / "state",
         delivery=DeliverySettings(block_s=0.02, beat_s=0.2),
@@ -250,6 +252,7 @@ class Failing:
     """A receiver that fails as told, then takes everything."""
 
     name = "failing"
+    grouped = False
 
     def __init__(self, *failures: Exception) -> None:
         self.failures = list(failures)

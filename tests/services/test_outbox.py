@@ -10,7 +10,9 @@ from alarm_receiver import alarm
 
 from monitor.errors import SettingsError
 from monitor.messages import AlarmState
-from services.delivery.outbox import DeliveryState, Outbox, sole_writer
+from services.delivery.letter import DeliveryState
+from services.delivery.lock import sole_writer
+from services.delivery.outbox import Outbox
 
 
 class HandClock:
@@ -169,7 +171,7 @@ def test_threads_share_an_outbox(outbox: Outbox) -> None:
 HOLD_THE_LOCK = """
 import sys, threading
 from pathlib import Path
-from services.delivery.outbox import sole_writer
+from services.delivery.lock import sole_writer
 with sole_writer(Path(sys.argv[1]), threading.Event()):
     sys.stdout.write("held\\n")
     sys.stdout.flush()

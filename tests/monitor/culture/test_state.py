@@ -1,10 +1,13 @@
 """The history of one flask: what raises an alarm, what clears it, what holds it back, and that order does not count."""
 
+import itertools
+import math
+import pickle
 import random
 from collections.abc import Sequence
 
 import pytest
-from cases.culture_rows import INTERVAL, alarms_of, frame_row, silence_row, told
+from cases.culture_rows import INTERVAL, alarms_of, frame_row, operator_row, silence_row, told
 from cases.sample_messages import NOON
 
 from monitor.culture.potency import PotencyWatch
@@ -12,7 +15,8 @@ from monitor.culture.rows import CultureRow, FrameRow, SilenceRow, fold_order
 from monitor.culture.settings import CultureSettings
 from monitor.culture.state import FlaskState, Step, fold
 from monitor.drift.budget import FalseAlarmBudget
-from monitor.messages import AlarmState, Channel
+from monitor.messages import AlarmState, AlarmStatus, Channel, OperatorAction
+from monitor.segmentation.quality import QualitySettings
 
 SETTINGS = CultureSettings(baseline_frames=8, window_frames=6, baseline_sd=10.0, cusum_reference_k=0.5)
 
@@ -281,3 +285,147 @@ def test_masks_that_cannot_be_relied_on_are_an_alarm_of_their_own_that_says_why(
     (alarm,) = alarms_of(history(rows))
     assert alarm.channel is Channel.SEGMENTATION
     assert said in alarm.cause
+
+
+ACKNOWLEDGE, SHELVE, UNSHELVE = OperatorAction.ACKNOWLEDGE, OperatorAction.SHELVE, OperatorAction.UNSHELVE
+
+
+def stood(found: Sequence[tuple[CultureRow, Step]], channel: Channel) -> list[tuple[str, float]]:
+    """Return where an alarm came to stand, and at which time point."""
+    moves = [move for _, step in found for move in step.transitions if move.channel is channel]
+    return [(move.after.value, (move.at - NOON) / INTERVAL) for move in moves]
+
+
+def test_a_potency_alarm_whose_fall_is_over_is_latched_until_somebody_acknowledges_it() -> None:
+    rows = [*healthy(0, 20), *healthy(20, 30, 60.0), *healthy(30, 90)]
+    assert [status for status, _ in stood(history(rows), Channel.POTENCY)] == ["unacknowledged", "latched"]
+    acknowledged = history([*rows, operator_row(ACKNOWLEDGE, 89.5)])
+    assert [status for status, _ in stood(acknowledged, Channel.POTENCY)] == ["unacknowledged", "latched", "normal"]
+    assert told(acknowledged)[1:] == [("potency", "acknowledged", 89.5), ("potency", "cleared", 89.5)]
+    assert [alarm.status for alarm in alarms_of(acknowledged)[1:]] == [AlarmStatus.NORMAL] * 2
+    assert alarms_of(acknowledged)[1].by == "anna"
+    assert alarms_of(acknowledged)[1].cause == "acknowledged by anna: on my way"
+
+
+def test_an_acknowledged_fall_that_goes_on_is_raised_again_and_one_that_ends_clears() -> None:
+    on = [*healthy(0, 20), *healthy(20, 60, 60.0), operator_row(ACKNOWLEDGE, 30.5)]
+    again = told(history(on))
+    assert [(channel, state) for channel, state, _ in again] == [
+        ("potency", "raised"), ("potency", "acknowledged"), ("potency", "raised"),
+    ]  # fmt: skip
+    assert 31 < again[2][2] < 45
+    over = history([*healthy(0, 20), *healthy(20, 30, 60.0), operator_row(ACKNOWLEDGE, 29.5), *healthy(30, 90)])
+    assert [state for _, state, _ in told(over)] == ["raised", "acknowledged", "cleared"]
+    assert alarms_of(over)[2].status is AlarmStatus.NORMAL
+
+
+def test_channels_below_one_in_trouble_are_suppressed_meanwhile() -> None:
+    found = history([*healthy(0, 20), *blurred(20, 23), *healthy(23, 40)])
+    for channel in (Channel.SEGMENTATION, Channel.POTENCY):
+        assert stood(found, channel) == [("suppressed", 21.0), ("normal", 26.0)]
+    assert stood(found, Channel.OPTICS) == [("unacknowledged", 21.0), ("returned_unacknowledged", 26.0)]
+    assert stood(found, Channel.ARRIVAL) == []
+
+
+def test_a_shelf_ends_with_the_first_row_after_its_time() -> None:
+    rows = [*healthy(0, 20), operator_row(SHELVE, 19.5, Channel.OPTICS, until=25.5), *blurred(20, 30)]
+    assert told(history(rows)) == [
+        ("optics", "shelved", 19.5), ("optics", "unshelved", 26.0), ("optics", "raised", 26.0),
+    ]  # fmt: skip
+    raised = alarms_of(history(rows))[-1]
+    assert raised.estimated_onset_at == NOON + 20 * INTERVAL
+    sooner = [*rows, operator_row(UNSHELVE, 22.5, Channel.OPTICS)]
+    assert told(history(sooner))[1:] == [("optics", "unshelved", 22.5), ("optics", "raised", 22.5)]
+
+
+def test_a_shelved_lost_focus_still_keeps_frames_out_of_potency() -> None:
+    rows = [*healthy(0, 20), operator_row(SHELVE, 19.5, Channel.OPTICS, until=90.0), *blurred(20, 40, 20.0)]
+    found = history(rows)
+    assert [state for _, state, _ in told(found)] == ["shelved"]
+    assert found[-1][1].rolling == found[19][1].rolling
+
+
+def test_an_alarm_out_of_service_says_nothing_until_it_is_brought_back() -> None:
+    out, back = OperatorAction.OUT_OF_SERVICE, OperatorAction.IN_SERVICE
+    rows = [*healthy(0, 20), operator_row(out, 10.5, Channel.ARRIVAL), silence_row(19, 23.5), *healthy(30, 33)]
+    assert [state for _, state, _ in told(history(rows))] == ["out_of_service"]
+    rows += [operator_row(back, 24.5, Channel.ARRIVAL)]
+    states = [state for _, state, _ in told(history(rows))]
+    assert states == ["out_of_service", "in_service", "raised", "cleared"]
+
+
+def test_what_does_not_stand_cannot_be_acknowledged() -> None:
+    assert alarms_of(history([*healthy(0, 20), operator_row(ACKNOWLEDGE, 19.5)])) == []
+    assert alarms_of(history([operator_row(ACKNOWLEDGE, 0.5)])) == []
+
+
+def worked_on() -> list[CultureRow]:
+    return [
+        *trouble(),
+        operator_row(ACKNOWLEDGE, 14.5, Channel.OPTICS),
+        operator_row(SHELVE, 24.5, Channel.ARRIVAL, until=27.0),
+        operator_row(OperatorAction.OUT_OF_SERVICE, 33.5, Channel.SEGMENTATION),
+        operator_row(OperatorAction.IN_SERVICE, 36.5, Channel.SEGMENTATION),
+        operator_row(ACKNOWLEDGE, 55.5),
+    ]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_operators_did_is_part_of_the_one_history_in_any_order(seed: int) -> None:
+    expected = history(worked_on())
+    assert {alarm.by for alarm in alarms_of(expected)} == {"anna", "cellvigil"}
+    assert len(alarms_of(expected)) > 10
+    mixed = [*worked_on(), *random.Random(seed).sample(worked_on(), 20)]
+    random.Random(seed).shuffle(mixed)
+    again = history(mixed)
+    assert [step for _, step in again] == [step for _, step in expected]
+    written = ["\n".join(a.model_dump_json() for a in alarms_of(found)) for found in (expected, again)]
+    assert written[0] == written[1]
+
+
+def test_every_event_says_where_the_alarm_stands_afterwards() -> None:
+    state, last = FlaskState("A1", SETTINGS), AlarmStatus.NORMAL
+    for row in sorted(worked_on(), key=fold_order):
+        for alarm in state.step(row).alarms:
+            last = state.status(alarm.channel)
+            assert alarm.status is last
+    assert last is not AlarmStatus.NORMAL
+
+
+def hovering(limit: float) -> list[float]:
+    """A slow wave of 0.03 about a limit with noise of 0.02; a plain threshold is crossed 280 times by it."""
+    chance = random.Random(3)
+    return [limit + 0.03 * math.sin(2.0 * math.pi * n / 1000.0) + chance.gauss(0.0, 0.02) for n in range(2000)]
+
+
+def raised_by(rows: Sequence[CultureRow]) -> int:
+    return sum(state == "raised" for _, state, _ in told(fold("A1", rows, CultureSettings())))
+
+
+@pytest.mark.parametrize("hovers", ["focus", "light", "doubt"])
+def test_a_value_that_hovers_at_its_limit_raises_at_most_four_alarms_in_two_thousand_frames(hovers: str) -> None:
+    still = healthy(0, CultureSettings().baseline_frames)
+    limit = {"focus": 0.75, "light": 0.3, "doubt": QualitySettings().max_doubt}[hovers]
+    rows: list[CultureRow] = []
+    for number, value in enumerate(hovering(limit), len(still)):
+        if hovers == "focus":
+            rows.append(frame_row(number, focus=value))
+        elif hovers == "light":
+            rows.append(frame_row(number, illumination=value))
+        else:
+            refused = value > limit
+            row = frame_row(number, reason="not_understood" if refused else None)
+            rows.append(row.model_copy(update={"quality": row.quality.model_copy(update={"doubt": value})}))
+    crossed = [value < limit for value in hovering(limit)]
+    assert sum(later and not earlier for earlier, later in itertools.pairwise(crossed)) > 250
+    assert 1 <= raised_by([*still, *rows]) <= 4
+
+
+def test_the_state_of_a_flask_does_not_grow_with_its_frames() -> None:
+    state, sizes = FlaskState("A1", CultureSettings()), []
+    for number in range(3001):
+        row = frame_row(number, 100.0 + number % 5, focus=1.0 + 0.001 * (number % 9))
+        state.step(row.model_copy(update={"features": {"area_median": 1500.0 + number % 7}}))
+        if number in (1100, 2000, 3000):
+            sizes.append(len(pickle.dumps(state)))
+    assert max(sizes) <= 1.02 * min(sizes)

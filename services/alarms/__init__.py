@@ -1,0 +1,1 @@
+"""What operators see of alarms and do to them: `cellvigil alarms`."""

@@ -1,0 +1,142 @@
+"""Acting on an alarm: what an operator wants is stored first, and becomes part of the flask's history from there.
+
+The action waits in the record until an ingester has brought it to the flask's predictor: within seconds where cellvigil
+runs, at its next start where it does not.
+"""
+
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import typer
+
+from monitor.culture.standing import AlarmStanding
+from monitor.errors import SettingsError
+from monitor.messages import AlarmStatus, Channel, OperatorActed, OperatorAction
+from services.alarms.culture_time import culture_time
+from services.alarms.place import opened, settings_of
+from services.clock import SystemClock
+from services.ledger import Ledger
+from services.record.sqlite import SqliteRecord
+from services.state_folder import StateFolder
+from services.transport.server import server_status
+from services.workers import make_clock
+
+WAIT_S = 10.0
+LOOK_S = 0.1
+UNSEEN = frozenset((AlarmStatus.UNACKNOWLEDGED, AlarmStatus.RETURNED_UNACKNOWLEDGED, AlarmStatus.LATCHED))
+FITS: dict[OperatorAction, frozenset[AlarmStatus]] = {
+    OperatorAction.ACKNOWLEDGE: UNSEEN | {AlarmStatus.SHELVED},
+    OperatorAction.UNSHELVE: frozenset((AlarmStatus.SHELVED,)),
+    OperatorAction.IN_SERVICE: frozenset((AlarmStatus.OUT_OF_SERVICE,)),
+}
+"""Where an alarm must stand for an action to mean anything; the others are possible at any time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What an operator wants: with which alarm, who, why, and for how many hours a shelving lasts."""
+
+    action: OperatorAction
+    flask: str
+    channel: str | None
+    by: str
+    why: str
+    hours: float | None = None
+
+
+def act(folder: Path, wish: Wish) -> int:
+    """Store an action and say what became of it; return 1 when there is nothing that it could be done to.
+
+    Raises
+    ------
+    SettingsError
+        There is no such flask or channel, or it does not say which alarm is meant.
+    """
+    state, record = opened(folder)
+    with record:
+        standings = [standing for standing in record.standings() if standing.flask == wish.flask]
+        _check_flask(record, wish.flask)
+        channel = _channel(wish, standings)
+        stands = next((s.status for s in standings if s.channel is channel), AlarmStatus.NORMAL)
+        fits = FITS.get(wish.action)
+        if fits is not None and stands not in fits:
+            typer.echo(f"{wish.flask} {channel}: nothing to {wish.action.replace('_', ' ')}, it is {said(stands)}")
+            return 1
+        acted = acted_of(wish, channel, _now_in(wish.flask, state, record))
+        record.put_action(acted)
+        until = f" until {acted.until:%Y-%m-%d %H:%M} UTC" if acted.until else ""
+        taken = _taken_in(state, record, acted)
+        note = "done" if taken else "noted; it takes effect as soon as cellvigil runs on this state folder"
+        typer.echo(f"{wish.flask} {channel}: {wish.action.replace('_', ' ')} by {wish.by}{until}: {note}")
+    return 0
+
+
+def acted_of(wish: Wish, channel: Channel, at: datetime) -> OperatorActed:
+    """Return a wish as the fact that it is from now on."""
+    return OperatorActed(
+        action_id=uuid.uuid4().hex,
+        flask=wish.flask,
+        channel=channel,
+        action=wish.action,
+        at=at,
+        acted_at=SystemClock().now(),
+        by=wish.by,
+        why=wish.why,
+        until=None if wish.hours is None else at + timedelta(hours=wish.hours),
+    )
+
+
+def said(status: AlarmStatus) -> str:
+    """Return a status as words.
+
+    >>> said(AlarmStatus.OUT_OF_SERVICE)
+    'out of service'
+    """
+    return status.value.replace("_", " ")
+
+
+def _check_flask(record: SqliteRecord, flask: str) -> None:
+    flasks = record.flasks()
+    if flask not in flasks:
+        known = ", ".join(flasks[:20]) or "none"
+        raise SettingsError(f"there is no flask {flask!r} here; there are: {known}", reason="no_flask")
+
+
+def _channel(wish: Wish, standings: Sequence[AlarmStanding]) -> Channel:
+    names = ", ".join(channel.value for channel in Channel)
+    if wish.channel is not None:
+        if wish.channel not in list(Channel):
+            raise SettingsError(f"there is no channel {wish.channel!r}; choose among {names}", reason="no_channel")
+        return Channel(wish.channel)
+    fits = FITS.get(wish.action, UNSEEN | {AlarmStatus.ACKNOWLEDGED})
+    meant = [standing.channel for standing in standings if standing.status in fits]
+    if len(meant) != 1:
+        which = ", ".join(meant) or "none"
+        message = f"alarms of {wish.flask} that could be meant: {which}; name one channel of {names}"
+        raise SettingsError(message, reason="no_channel")
+    return meant[0]
+
+
+def _now_in(flask: str, state: StateFolder, record: SqliteRecord) -> datetime:
+    arrivals = {}
+    if state.ledger.is_file():
+        with Ledger(state.ledger, readonly=True) as ledger:
+            arrivals = ledger.last_arrivals()
+    now = make_clock(settings_of(state).clock).now()
+    return culture_time(flask, record.newest_at(flask), arrivals, now)
+
+
+def _taken_in(state: StateFolder, record: SqliteRecord, acted: OperatorActed) -> bool:
+    """Wait a moment for a predictor, where a queue runs that could bring the action to it."""
+    if server_status(state.root) is None:
+        return False
+    deadline = time.monotonic() + WAIT_S
+    while any(waiting.action_id == acted.action_id for waiting in record.waiting_actions()):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(LOOK_S)
+    return True

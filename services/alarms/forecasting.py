@@ -1,0 +1,75 @@
+"""When a flask's potency will cross the floor, and when it will be confluent, if it goes on as it went."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import typer
+
+from monitor.culture.forecast import FRAMES, Forecast, crossing, logit
+from monitor.culture.settings import CultureSettings
+from monitor.messages import EstimateState, PotencyEstimated
+from services.alarms.place import opened, settings_of
+from services.results import inert
+
+HOUR_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class FlaskForecast:
+    """What is ahead of one flask, counted from its last frame; None where nothing can be said."""
+
+    flask: str
+    last_frame_at: str
+    potency: Forecast | None
+    confluency: Forecast | None
+
+
+def forecast_of(flask: str, estimates: Sequence[PotencyEstimated], culture: CultureSettings) -> FlaskForecast:
+    """Return the forecasts of a flask from its estimates in order of time, of which there is at least one."""
+    fine = [one for one in estimates if one.estimate.state is EstimateState.OK]
+    seen = [one for one in estimates if one.quality.passes]
+    potency = crossing(_hours(fine), [one.estimate.potency or 0.0 for one in fine], culture.potency_floor, falling=True)
+    growth = [logit(one.quality.confluency) for one in seen]
+    confluency = crossing(_hours(seen), growth, logit(culture.confluency_goal), falling=False)
+    last_at = estimates[-1].acquired_at.isoformat(timespec="seconds")
+    return FlaskForecast(flask, last_at, potency, confluency)
+
+
+def sentences(found: FlaskForecast, culture: CultureSettings) -> list[str]:
+    """Return what can be said, in words."""
+    told = []
+    if found.potency is not None:
+        told.append(found.potency.in_words(f"potency will cross the floor of {culture.potency_floor:.0f} %"))
+    if found.confluency is not None:
+        told.append(found.confluency.in_words(f"{100.0 * culture.confluency_goal:.0f} % confluent"))
+    return told
+
+
+def show_forecasts(folder: Path, flask: str | None, config: Path | None, *, as_json: bool) -> int:
+    """Print the forecast of every flask, or of one.
+
+    Raises
+    ------
+    SettingsError
+        The folder holds no run, or the settings cannot be used.
+    """
+    state, record = opened(folder)
+    culture = settings_of(state, config).culture
+    with record:
+        chosen = [name for name in record.flasks() if flask in (None, name)]
+        histories = {name: record.estimates(name) for name in chosen}
+    found = [forecast_of(name, history, culture) for name, history in histories.items() if history]
+    if as_json:
+        typer.echo(json.dumps([asdict(one) for one in found], indent=1))
+    else:
+        for one in found:
+            told = "; ".join(sentences(one, culture)) or "nothing can be said: no course that is steady enough"
+            typer.echo(inert(f"{one.flask}: {told}"))
+    return 0
+
+
+def _hours(estimates: Sequence[PotencyEstimated]) -> list[float]:
+    first = estimates[-FRAMES:][0].acquired_at if estimates else None
+    return [(one.acquired_at - first).total_seconds() / HOUR_S for one in estimates] if first is not None else []

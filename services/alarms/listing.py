@@ -1,0 +1,178 @@
+"""What stands: every alarm that is not normal, the urgent and unseen ones first."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from monitor.culture.standing import AlarmStanding
+from monitor.errors import SettingsError
+from monitor.messages import AlarmStatus
+from services.alarms.acting import UNSEEN, said
+from services.alarms.place import opened
+from services.audit import AuditLine, broken_at
+from services.delivery.outbox import Outbox
+from services.results import inert
+from services.state_folder import StateFolder
+
+URGENCY = {"high": 0, "medium": 1, "low": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What became of the notifications about an alarm at one receiver."""
+
+    receiver: str
+    state: str
+    at: str | None
+    last_error: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmLine:
+    """An alarm as it is listed; times are ISO 8601, UTC; empty and null where an alarm was not raised."""
+
+    flask: str
+    channel: str
+    status: str
+    priority: str
+    since: str
+    by: str
+    why: str
+    onset: str | None
+    raised: str | None
+    cause: str
+    consequence: str
+    action: str
+    respond_by: str | None
+    shelved_until: str | None
+    told: tuple[Told, ...]
+    waiting: tuple[str, ...]
+
+
+def list_alarms(folder: Path, flask: str | None, *, suppressed: bool, as_json: bool) -> int:
+    """Print the alarms that are not normal; return 1 when one of them is unseen."""
+    state, record = opened(folder)
+    with record:
+        standings, actions = record.standings(), record.waiting_actions()
+    chosen = [standing for standing in standings if flask is None or standing.flask == flask]
+    shown = [s for s in chosen if suppressed or s.status is not AlarmStatus.SUPPRESSED]
+    waiting = {
+        (standing.flask, standing.channel): tuple(
+            f"{acted.action} by {acted.by}"
+            for acted in actions
+            if (acted.flask, acted.channel) == (standing.flask, standing.channel)
+        )
+        for standing in shown
+    }
+    shown.sort(key=_order)
+    lines = [line_of(standing, told(state, standing), waiting[standing.flask, standing.channel]) for standing in shown]
+    if as_json:
+        typer.echo(json.dumps([asdict(line) for line in lines], indent=1))
+    else:
+        _print(lines, len(chosen) - len(shown))
+    return int(any(standing.status in UNSEEN for standing in shown))
+
+
+def line_of(standing: AlarmStanding, told: Sequence[Told] = (), waiting: tuple[str, ...] = ()) -> AlarmLine:
+    """Return an alarm as it is listed."""
+    raised = standing.raised
+    return AlarmLine(
+        flask=standing.flask,
+        channel=standing.channel.value,
+        status=standing.status.value,
+        priority=raised.priority if raised else "",
+        since=_text(standing.since) or "",
+        by=standing.by,
+        why=standing.why,
+        onset=_text(raised.estimated_onset_at) if raised else None,
+        raised=_text(raised.at) if raised else None,
+        cause=raised.cause if raised else "",
+        consequence=raised.consequence if raised else "",
+        action=raised.action if raised else "",
+        respond_by=_text(raised.respond_by) if raised else None,
+        shelved_until=_text(standing.shelved_until),
+        told=tuple(told),
+        waiting=waiting,
+    )
+
+
+def told(state: StateFolder, standing: AlarmStanding) -> list[Told]:
+    """Return what became of the notifications about an alarm; nothing where no notifier has run."""
+    if standing.raised is None:
+        return []
+    try:
+        with Outbox(state.outbox, readonly=True) as outbox:
+            letters = outbox.of_alarm(standing.raised.alarm_id)
+    except SettingsError:
+        return []
+    of_raising = [letter for letter in letters if letter.event_id == standing.raised.event_id]
+    return [Told(one.receiver, one.state.value, _text(one.delivered_at), one.last_error) for one in of_raising]
+
+
+def show_log(folder: Path, flask: str | None, *, as_json: bool) -> int:
+    """Print the audit log, oldest line first; return 1 when its chain is broken."""
+    _, record = opened(folder)
+    with record:
+        lines = list(record.audit_lines())
+    broken = broken_at(lines)
+    chosen = [line for line in lines if flask is None or line.entry.what.flask == flask]
+    for line in chosen:
+        if as_json:
+            typer.echo(json.dumps({"number": line.number, **json.loads(line.text), "hash": line.hash}))
+        else:
+            typer.echo(inert(_log_line(line)))
+    if broken is not None:
+        message = f"line {broken} does not fit the one before it: the log was changed by hand"
+        Console(stderr=True).print(message, style="bold red", highlight=False)
+    return int(broken is not None)
+
+
+def _log_line(line: AuditLine) -> str:
+    entry, what = line.entry, line.entry.what
+    when = f"{line.number:6} {entry.written_at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ} {what.flask} {what.channel}"
+    if entry.kind == "acted":
+        return f"{when}  {what.by}: {getattr(what, 'action', '')}. {what.why}"
+    before, after = getattr(what, "before", ""), getattr(what, "after", "")
+    mark = "not so after all: " if entry.kind == "withdrawn" else ""
+    return f"{when}  {mark}{before} -> {after} at {what.at.astimezone(UTC):%Y-%m-%d %H:%MZ} by {what.by}: {what.why}"
+
+
+def _order(standing: AlarmStanding) -> tuple[bool, int, datetime, str]:
+    urgency = URGENCY[standing.raised.priority] if standing.raised else len(URGENCY)
+    return standing.status not in UNSEEN, urgency, standing.since, standing.flask
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(UTC).isoformat(timespec="seconds")
+
+
+def _print(lines: Sequence[AlarmLine], hidden: int) -> None:
+    console = Console()
+    if not lines:
+        console.print("no alarm stands")
+    else:
+        table = Table(expand=False)
+        for heading in ("flask", "channel", "status", "priority", "since (UTC)", "act by", "why", "told"):
+            table.add_column(heading, overflow="fold")
+        for line in lines:
+            cells = (
+                line.flask,
+                line.channel,
+                said(AlarmStatus(line.status)) + "".join(f" ({note}, waiting)" for note in line.waiting),
+                line.priority,
+                (line.onset or line.since)[:16].replace("T", " "),
+                (line.respond_by or "")[5:16].replace("T", " "),
+                line.cause if line.cause and not line.shelved_until else line.why,
+                ", ".join(f"{one.receiver} {one.state}" for one in line.told),
+            )
+            table.add_row(*(Text(inert(cell)) for cell in cells))
+        console.print(table)
+    if hidden:
+        console.print(f"{hidden} more cannot be judged because of these; --suppressed shows them")

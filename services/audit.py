@@ -1,0 +1,61 @@
+"""The audit log: what happened to every alarm, by whom, when and why; it only grows, each line sealed onto the last.
+
+A line's hash covers its text and the hash of the line before it, so that a changed, removed or inserted line shows.
+What the chain cannot show is that its newest lines were cut off: keep the newest hash elsewhere where that matters.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from typing import Literal
+
+from pydantic import AwareDatetime
+
+from monitor.culture.standing import AlarmTransition
+from monitor.messages import Fact, OperatorActed
+
+BEGINNING = "0" * 64
+"""Stands for the hash before the first line."""
+
+
+class AuditEntry(Fact):
+    """One line: an operator acted, an alarm came to stand elsewhere, or it did not after all.
+
+    `withdrawn`: a frame that came late, or settings that changed, made the history another one. `written_at` is the
+    time of this machine's clock.
+    """
+
+    kind: Literal["acted", "moved", "withdrawn"]
+    written_at: AwareDatetime
+    what: OperatorActed | AlarmTransition
+
+
+class AuditLine(Fact):
+    """A line as it is stored: its number from 1, its text and the hash that seals it."""
+
+    number: int
+    text: str
+    hash: str
+
+    @property
+    def entry(self) -> AuditEntry:
+        """The line's content."""
+        return AuditEntry.model_validate_json(self.text)
+
+
+def sealed(previous: str, text: str) -> str:
+    """Return the hash of a line after the line whose hash is `previous`.
+
+    >>> sealed(BEGINNING, "{}")[:16]
+    '5649d09ed68c1715'
+    """
+    return hashlib.sha256(f"{previous}\n{text}".encode()).hexdigest()
+
+
+def broken_at(lines: Iterable[AuditLine]) -> int | None:
+    """Return the number of the first line that does not fit the one before it; None when all do."""
+    previous, expected = BEGINNING, 1
+    for line in lines:
+        if line.number != expected or line.hash != sealed(previous, line.text):
+            return expected
+        previous, expected = line.hash, expected + 1
+    return None
