@@ -39,7 +39,7 @@ def gaussian(planes: Tensor, sigma_px: float, *, edge: str = "mirror") -> Tensor
     weights = [math.exp(-0.5 * (offset / sigma_px) ** 2) for offset in range(radius + 1)]
     total = weights[0] + 2.0 * sum(weights[1:])
     if has_kernels(planes) and radius <= min(planes.shape[1:]):
-        from monitor.segmentation.device_filters import smoothed
+        from monitor.segmentation.filter_kernels import smoothed
 
         return smoothed(planes, [weight / total for weight in weights], mirror=edge != "nearest")
     for axis in (1, 2):
@@ -64,7 +64,7 @@ def _around(length: int, radius: int, edge: str, device: torch.device) -> Tensor
 def running_mean(planes: Tensor, window_px: int) -> Tensor:
     """Return the mean over an odd square window of [B, H, W] planes; the border is mirrored, its pixels once."""
     if has_kernels(planes):
-        from monitor.segmentation.device_filters import window_mean
+        from monitor.segmentation.filter_kernels import window_mean
 
         return window_mean(planes, window_px)
     radius = window_px // 2

@@ -96,7 +96,7 @@ def _doubt(maps: Tensor, cells: Tensor) -> list[float]:
 def _heights(cells: Tensor, centre: Tensor, most: int) -> Tensor:
     """Return the highest centre of every cell from 1 to `most`, [B, most] float32; at least 0."""
     if has_kernels(cells):
-        from monitor.segmentation.device_filters import highest
+        from monitor.segmentation.filter_kernels import highest
 
         return highest(cells, centre, most)
     named = cells.long() + torch.arange(len(cells), device=cells.device)[:, None, None] * (most + 1)

@@ -14,7 +14,7 @@ pytest.importorskip("triton", reason="triton is not installed: it comes with PyT
 from monitor.engine.fused import FusedNetwork, TorchPasses  # noqa: E402  # after the skip
 from monitor.engine.fused_kernels import KernelPasses  # noqa: E402
 from monitor.network.segnet import SegmentationNetwork  # noqa: E402
-from monitor.segmentation import device_filters, device_kernels, device_planes, device_quality, device_steps  # noqa: E402
+from monitor.segmentation import filter_kernels, device_kernels, device_planes, device_quality, device_steps  # noqa: E402
 
 SHAPES = [(2, 64, 80), (1, 33, 41)]
 
@@ -64,19 +64,19 @@ def test_gaussian(edge: str) -> None:
     radius = int(device_planes.TRUNCATE * 2.0 + 0.5)
     weights = [math.exp(-0.5 * (offset / 2.0) ** 2) for offset in range(radius + 1)]
     total = 2.0 * sum(weights) - weights[0]
-    found = device_filters.smoothed(planes.to(DEVICE), [one / total for one in weights], mirror=edge == "mirror")
+    found = filter_kernels.smoothed(planes.to(DEVICE), [one / total for one in weights], mirror=edge == "mirror")
     assert (found.cpu() - device_planes.gaussian(planes, 2.0, edge=edge)).abs().max() < 1e-5
 
 
 def test_window_mean() -> None:
     planes = torch.randn((2, 70, 41)) + 100.0
-    found = device_filters.window_mean(planes.to(DEVICE), 31)
+    found = filter_kernels.window_mean(planes.to(DEVICE), 31)
     assert (found.cpu() - device_planes.running_mean(planes, 31)).abs().max() < 1e-3
 
 
 def test_highest() -> None:
     labels, values = torch.randint(0, 9, (2, 30, 40), dtype=torch.int32), torch.randn((2, 30, 40))
-    found = device_filters.highest(labels.to(DEVICE), values.to(DEVICE), 9).cpu()
+    found = filter_kernels.highest(labels.to(DEVICE), values.to(DEVICE), 9).cpu()
     assert torch.equal(found, device_quality._heights(labels, values, 9))
 
 
