@@ -14,7 +14,7 @@ pytest.importorskip("triton", reason="triton is not installed: it comes with PyT
 from monitor.engine.fused import FusedNetwork, TorchPasses  # noqa: E402  # after the skip
 from monitor.engine.fused_kernels import KernelPasses  # noqa: E402
 from monitor.network.segnet import SegmentationNetwork  # noqa: E402
-from monitor.segmentation import filter_kernels, device_kernels, device_planes, device_quality, device_steps  # noqa: E402
+from monitor.segmentation import device_kernels, device_planes, device_quality, device_steps, filter_kernels  # noqa: E402
 
 SHAPES = [(2, 64, 80), (1, 33, 41)]
 
