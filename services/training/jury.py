@@ -111,7 +111,12 @@ def scores(segmenter: Segmenter, fields: Sequence[LabelledImage]) -> Evaluation 
 def choose_decode(
     network: SegmentationNetwork, settings: TrainSettings, decode: DecodeSettings, fields: Sequence[LabelledImage]
 ) -> DecodeSettings:
-    """Return the decode of best AP50 on fields that were trained on; ties go to the lower settings."""
+    """Return the decode of best AP50 on fields that were trained on; ties go to the lower settings.
+
+    What says which cells are sure holds for the weights that it was learnt on: it is learnt anew, or left out where the
+    fields do not suffice.
+    """
+    decode = decode.model_copy(update={"confidence": None})
     if not fields:
         return decode
     engine = EagerEngine(network)
@@ -135,12 +140,11 @@ def with_confidence(
 ) -> DecodeSettings:
     """Return a decode that leaves out what is likely no cell, as learnt on fields; as it was where they are too few.
 
-    `every` holds the (K, Y, X) maps of each field at the network's scale.
+    `decode` leaves nothing out yet; `every` holds the (K, Y, X) maps of each field at the network's scale.
     """
     columns, right, missed = [], [], 0
-    bare = decode.model_copy(update={"confidence": None})
     for image, maps in zip(fields, every, strict=True):
-        cells = instances_of(maps, PLANES, bare, pixel_size_um).cells
+        cells = instances_of(maps, PLANES, decode, pixel_size_um).cells
         height = gaussian_where(maps[Map.CELL_CENTRE], decode.smooth_px, cells > 0)
         columns.append(evidence(cells, maps[Map.CELL], maps[Map.BOUNDARY], height, pixel_size_um**2))
         native = restore_labels(cells, (image.cells.shape[0], image.cells.shape[1]))
