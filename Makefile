@@ -34,9 +34,10 @@ dev: $(VENV)/.installed-dev
 test: $(VENV)/.installed-dev
 	$(PYTEST) -n 2 --dist loadfile -m "not slow" $(TESTS)
 
-# One after the other: these start workers of their own, and some of them measure time.
+# These start workers of their own: two beside each other, and those that measure time one after the other.
 test-slow: $(VENV)/.installed-dev
-	$(PYTEST) -m slow $(TESTS)
+	$(PYTEST) -n 2 --dist loadfile --durations 12 -m "slow and not alone" $(TESTS)
+	$(PYTEST) -m "slow and alone" $(TESTS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

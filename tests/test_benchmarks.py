@@ -94,6 +94,7 @@ def test_gpu_benchmark_says_that_there_is_no_gpu() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_all_gpu_parts_run_dry(tmp_path: Path) -> None:
     _, report = run("benchmarks/gpu.py", "--dry", "--width", "0.125", json_file=tmp_path / "gpu.json")
 
@@ -104,6 +105,7 @@ def test_all_gpu_parts_run_dry(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_engines_are_measured_with_their_errors(tmp_path: Path) -> None:
     pytest.importorskip("openvino", reason="openvino is not installed: pip install 'cellvigil[openvino]'")
     words = ("--side", "64", "--rounds", "1", "--threads", "1", "--engines", "eager,openvino")

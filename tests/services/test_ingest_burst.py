@@ -25,6 +25,7 @@ def burst(root: Path, first: int, count: int) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_burst_into_new_folders_and_one_while_nobody_looked(tmp_path: Path) -> None:
     # too rare a scan to help: the events and the looks into new folders have to find everything
     chain = Chain(tmp_path, rescan_s=600.0)

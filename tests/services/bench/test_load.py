@@ -86,6 +86,7 @@ def test_frames_are_each_of_their_own_content_and_name(source: FrameSource, tmp_
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_real_processes_under_load_lose_nothing_and_leave_a_named_queue_alone(source, teller, monkeypatch):
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")  # nobody answers there
     monkeypatch.setenv("CELLVIGIL__NOTIFIER__TERMINAL", "true")
@@ -102,6 +103,7 @@ def test_real_processes_under_load_lose_nothing_and_leave_a_named_queue_alone(so
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_whole_chain_is_held_against_its_stages_on_the_same_frames(source, teller, tmp_path: Path):
     plan = LoadPlan("eager", load_s=1.0, expected_per_s=1.0, threads=1)
     chosen = choose_segmenter("eager", threads=1)
