@@ -1,5 +1,7 @@
 """How sure the maps are of each cell, and which cells are left out for it."""
 
+import itertools
+from functools import partial
 from typing import Final
 
 import numba
@@ -7,9 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.network.checkpoint import CellConfidence
+from monitor.side_by_side import THREADS, side_by_side
 
 ONE: Final = 1024
 """Probabilities are summed in whole parts of this: their sums come out the same in any order, on any device."""
+STEPS: Final = 256
+"""Probabilities are looked up at so many steps in a unit of the logit: an exponential takes longer."""
+_PARTS: Final = (ONE / (1.0 + np.exp(-(np.arange(40 * STEPS + 1) / STEPS - 20.0))) + 0.5).astype(np.int32)
+ENOUGH_PX: Final = 200_000
+"""Pixels from which on several threads are worth waking."""
 AREA, FOREGROUND, OUTLINE, EDGE, BORDER = range(5)
 COLUMNS: Final = ("peak", "probability", "edge", "border", "log_area")
 """What `evidence` gives for each cell, in the words of `CellConfidence`."""
@@ -33,8 +41,11 @@ def evidence(
     height
         (Y, X) float32 smoothed centre map; what it holds outside cells is never looked at.
     """
+    many = THREADS if cells.size >= ENOUGH_PX else 1
+    bands = itertools.pairwise(np.linspace(0, cells.shape[0], many + 1).astype(int).tolist())
     count = int(cells.max(initial=0))
-    sums, peaks = _sums(cells, cell, boundary, height, count)
+    found = side_by_side([partial(_sums, cells, cell, boundary, height, count, *band, _PARTS) for band in bands])
+    sums, peaks = np.sum([some for some, _ in found], axis=0), np.maximum.reduce([some for _, some in found])
     return columns_of(sums, peaks, pixel_um2)
 
 
@@ -62,6 +73,17 @@ def believed(columns: NDArray[np.float64], settings: CellConfidence) -> NDArray[
     return kept
 
 
+def without_unsure(cells: NDArray[np.int32], kept: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Return (Y, X) labels without those that are not kept; the array itself when all are."""
+    if kept.all():
+        return cells
+    left, names = np.empty_like(cells), renamed(kept)
+    many = THREADS if cells.size >= ENOUGH_PX else 1
+    bands = itertools.pairwise(np.linspace(0, cells.shape[0], many + 1).astype(int).tolist())
+    side_by_side([partial(_look_up, cells[first:last], names, left[first:last]) for first, last in bands])
+    return left
+
+
 def renamed(kept: NDArray[np.bool_]) -> NDArray[np.int32]:
     """Return the new label of each old one, 0 and N others: from 1 without gaps, 0 for what is left out."""
     names = np.zeros(kept.size + 1, np.int32)
@@ -76,29 +98,39 @@ def _sums(
     boundary: NDArray[np.float32],
     height: NDArray[np.float32],
     count: int,
+    first: int,
+    last: int,
+    parts: NDArray[np.int32],
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     rows, columns = cells.shape
     sums, peaks = np.zeros((count, 5), np.int64), np.full(count, -np.inf, np.float32)
-    for row in range(rows):
+    for row in range(first, last):
         for column in range(columns):
             label = cells[row, column]
             if label == 0:
                 continue
             mine = sums[label - 1]
             mine[AREA] += 1
-            mine[FOREGROUND] += _parts(cell[row, column])
+            mine[FOREGROUND] += parts[_step(cell[row, column])]
             peaks[label - 1] = max(peaks[label - 1], height[row, column])
             up, down = cells[max(row - 1, 0), column], cells[min(row + 1, rows - 1), column]
             left, right = cells[row, max(column - 1, 0)], cells[row, min(column + 1, columns - 1)]
             if up != label or down != label or left != label or right != label:
                 mine[OUTLINE] += 1
-                mine[EDGE] += _parts(boundary[row, column])
+                mine[EDGE] += parts[_step(boundary[row, column])]
             mine[BORDER] += (row == 0) + (row == rows - 1) + (column == 0) + (column == columns - 1)
     return sums, peaks
 
 
 @numba.njit(cache=True, nogil=True)
-def _parts(logit: np.float32) -> int:
-    """Return a probability in whole parts of `ONE`."""
+def _look_up(cells: NDArray[np.int32], names: NDArray[np.int32], left: NDArray[np.int32]) -> None:
+    for row in range(cells.shape[0]):
+        for column in range(cells.shape[1]):
+            left[row, column] = names[cells[row, column]]
+
+
+@numba.njit(cache=True, nogil=True)
+def _step(logit: np.float32) -> int:
+    """Return the place of a logit in `_PARTS`."""
     bounded = min(max(logit, np.float32(-20.0)), np.float32(20.0))
-    return int(np.float32(ONE) / (np.float32(1.0) + np.exp(-bounded)) + np.float32(0.5))
+    return int((bounded + np.float32(20.0)) * np.float32(STEPS) + np.float32(0.5))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.network.checkpoint import DecodeSettings
-from monitor.segmentation.confidence import believed, evidence, renamed
+from monitor.segmentation.confidence import believed, evidence, without_unsure
 from monitor.segmentation.flood import flood
 from monitor.segmentation.holes import without_holes
 from monitor.segmentation.smooth import gaussian_where
@@ -61,7 +61,7 @@ def instances_of(
     outlined = cells
     if settings.confidence is not None:
         columns = evidence(cells, cell, boundary, height, pixel_um2)
-        cells = renamed(believed(columns, settings.confidence))[cells]
+        cells = without_unsure(cells, believed(columns, settings.confidence))
     within = (nucleus > 0.0) & (cells > 0)
     if not within.any():
         return Instances(cells, np.zeros_like(cells), outlined)
