@@ -39,6 +39,10 @@ class CellConfidence(BaseModel):
     least: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.4
 
 
+CONFIDENCE_COLUMNS = ("peak", "probability", "edge", "border", "log_area")
+"""The coefficients of `CellConfidence`, in the order in which evidence is laid out."""
+
+
 class DecodeSettings(BaseModel):
     """How maps become labels; chosen on training fields, never on validation fields.
 

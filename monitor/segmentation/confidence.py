@@ -8,7 +8,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.network.checkpoint import CellConfidence
+from monitor.network.checkpoint import CONFIDENCE_COLUMNS, CellConfidence
 from monitor.side_by_side import THREADS, side_by_side
 
 ONE: Final = 1024
@@ -19,8 +19,6 @@ _PARTS: Final = (ONE / (1.0 + np.exp(-(np.arange(40 * STEPS + 1) / STEPS - 20.0)
 ENOUGH_PX: Final = 200_000
 """Pixels from which on several threads are worth waking."""
 AREA, FOREGROUND, OUTLINE, EDGE, BORDER = range(5)
-COLUMNS: Final = ("peak", "probability", "edge", "border", "log_area")
-"""What `evidence` gives for each cell, in the words of `CellConfidence`."""
 
 
 def evidence(
@@ -30,7 +28,7 @@ def evidence(
     height: NDArray[np.float32],
     pixel_um2: float,
 ) -> NDArray[np.float64]:
-    """Return what the maps say of each cell, (N, 5) float64 in the order of `COLUMNS`.
+    """Return what the maps say of each cell, (N, 5) float64 in the order of `CONFIDENCE_COLUMNS`.
 
     Parameters
     ----------
@@ -66,7 +64,7 @@ def columns_of(sums: NDArray[np.int64], peaks: NDArray[np.float32], pixel_um2: f
 
 def believed(columns: NDArray[np.float64], settings: CellConfidence) -> NDArray[np.bool_]:
     """Return which cells are left in, (N,) bool."""
-    weights = np.array([getattr(settings, name) for name in COLUMNS])
+    weights = np.array([getattr(settings, name) for name in CONFIDENCE_COLUMNS])
     logit = settings.intercept + columns @ weights
     least = -np.inf if settings.least == 0.0 else np.log(settings.least / (1.0 - settings.least))
     kept: NDArray[np.bool_] = logit >= least

@@ -5,10 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.network.checkpoint import CellConfidence
+from monitor.network.checkpoint import CONFIDENCE_COLUMNS, CellConfidence
 
-COLUMNS = ("peak", "probability", "edge", "border", "log_area")
-"""The coefficients, in the order of `monitor.segmentation.confidence.COLUMNS`."""
 LEAST_WRONG = 30
 """Fewer wrong outlines than this say nothing about what a wrong one looks like."""
 RIDGE = 1e-3
@@ -61,7 +59,7 @@ def fit_confidence(
         (truth & (probability >= least)).sum() / (total + (~truth & (probability >= least)).sum()) for least in LEASTS
     ]
     weights = _weights(np.concatenate(list(columns)), truth)
-    named = dict(zip(COLUMNS, (round(float(weight), 4) for weight in weights[1:]), strict=True))
+    named = dict(zip(CONFIDENCE_COLUMNS, (round(float(weight), 4) for weight in weights[1:]), strict=True))
     return CellConfidence(intercept=round(float(weights[0]), 4), least=LEASTS[int(np.argmax(ap50))], **named)
 
 

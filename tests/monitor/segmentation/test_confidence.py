@@ -3,10 +3,10 @@ import pytest
 import torch
 from cases.phantoms import phantom
 
-from monitor.network.checkpoint import CellConfidence, DecodeSettings
+from monitor.network.checkpoint import CONFIDENCE_COLUMNS, CellConfidence, DecodeSettings
 from monitor.network.segnet import PLANES
 from monitor.segmentation import device_steps
-from monitor.segmentation.confidence import COLUMNS, believed, columns_of, evidence, renamed
+from monitor.segmentation.confidence import believed, columns_of, evidence, renamed
 from monitor.segmentation.device_labels import instances_on_device
 from monitor.segmentation.labels import instances_of
 
@@ -30,7 +30,7 @@ def scene() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 
 
 def test_evidence_is_what_the_maps_say_of_each_cell() -> None:
-    found = dict(zip(COLUMNS, evidence(*scene(), 2.0).T, strict=True))
+    found = dict(zip(CONFIDENCE_COLUMNS, evidence(*scene(), 2.0).T, strict=True))
     np.testing.assert_allclose(found["peak"], [0.2, 0.7, -0.5], atol=1e-6)
     np.testing.assert_allclose(found["probability"], [0.9, 0.6, 0.9], atol=1e-3)
     np.testing.assert_allclose(found["edge"], 0.25, atol=1e-3)

@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 
-from monitor.segmentation import confidence as decoding
 from monitor.segmentation.confidence import believed
-from monitor.training.confidence import COLUMNS, fit_confidence, overlap
+from monitor.training.confidence import fit_confidence, overlap
 
 
 def fields(count: int, slope: float, seed: int = 0) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -12,10 +11,6 @@ def fields(count: int, slope: float, seed: int = 0) -> tuple[list[np.ndarray], l
     columns = [random.normal(0.0, 1.0, (80, 5)) * [1.0, 0.1, 1.0, 1.0, 2.0] for _ in range(count)]
     right = [random.random(80) < 1.0 / (1.0 + np.exp(-1.0 - slope * some[:, 1])) for some in columns]
     return columns, right
-
-
-def test_columns_are_those_of_the_decode() -> None:
-    assert COLUMNS == decoding.COLUMNS
 
 
 def test_what_tells_right_from_wrong_is_found_and_the_rest_is_near_nothing() -> None:
