@@ -16,6 +16,7 @@ from rich.table import Table
 from monitor.errors import CellvigilError, FrameRejected
 from monitor.frames.frame import Frame
 from monitor.frames.reader import ReadLimits, read_frame
+from monitor.segmentation.advice import warning
 from monitor.segmentation.overlay import render_comparison, render_overlay
 from monitor.segmentation.segmenter import Segmentation, Segmenter, load_segmenter
 from monitor.training.evaluate import Evaluation, evaluate
@@ -77,8 +78,8 @@ def _segment_file(segmenter: Segmenter, path: Path, out: Path, pixel_size_um: fl
         picture = render_overlay(frame.pixels, found.cells, found.nuclei)
         Image.fromarray(picture).save(out / f"{path.stem}_overlay.png")
     quality = found.quality
-    verdict = "" if quality.passes else f"; NOT TO BE RELIED ON: {quality.reason} (doubt {quality.doubt:.2f})"
-    return f"{path}: {found.n_cells} cells, {found.n_nuclei} nuclei, {100 * quality.confluency:.0f} % covered{verdict}"
+    counts = f"{found.n_cells} cells, {found.n_nuclei} nuclei, {100 * quality.confluency:.0f} % covered"
+    return f"{path}: {counts}{warning(quality)}"
 
 
 def write_labels(path: Path, labels: NDArray[np.int32], pixel_size_um: float) -> None:

@@ -18,7 +18,11 @@ STEPS: Final = 256
 _PARTS: Final = (ONE / (1.0 + np.exp(-(np.arange(40 * STEPS + 1) / STEPS - 20.0))) + 0.5).astype(np.int32)
 ENOUGH_PX: Final = 200_000
 """Pixels from which on several threads are worth waking."""
-AREA, FOREGROUND, OUTLINE, EDGE, BORDER = range(5)
+AREA, CENTRE, FOREGROUND, OUTLINE, RIM, EDGE, BORDER = range(7)
+SUMS: Final = 7
+"""What is summed over each cell."""
+MOST_HEIGHT: Final = 4.0
+"""Heights beyond it are summed as this: a peak is 1, and sums of whole parts must stay within their integers."""
 
 
 def evidence(
@@ -28,7 +32,7 @@ def evidence(
     height: NDArray[np.float32],
     pixel_um2: float,
 ) -> NDArray[np.float64]:
-    """Return what the maps say of each cell, (N, 5) float64 in the order of `CONFIDENCE_COLUMNS`.
+    """Return what the maps say of each cell, (N, 7) float64 in the order of `CONFIDENCE_COLUMNS`.
 
     Parameters
     ----------
@@ -48,12 +52,14 @@ def evidence(
 
 
 def columns_of(sums: NDArray[np.int64], peaks: NDArray[np.float32], pixel_um2: float) -> NDArray[np.float64]:
-    """Return the columns of `evidence` from (N, 5) sums by cell (area, foreground, outline, edge, border) and peaks."""
+    """Return the columns of `evidence` from (N, 7) sums by cell and (N,) peaks."""
     area, outline = np.maximum(sums[:, AREA], 1), np.maximum(sums[:, OUTLINE], 1)
     return np.stack(
         [
             peaks.astype(np.float64),
+            sums[:, CENTRE] / (ONE * area),
             sums[:, FOREGROUND] / (ONE * area),
+            sums[:, RIM] / (ONE * outline),
             sums[:, EDGE] / (ONE * outline),
             sums[:, BORDER] / outline,
             np.log(area * pixel_um2),
@@ -101,7 +107,7 @@ def _sums(
     parts: NDArray[np.int32],
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     rows, columns = cells.shape
-    sums, peaks = np.zeros((count, 5), np.int64), np.full(count, -np.inf, np.float32)
+    sums, peaks = np.zeros((count, SUMS), np.int64), np.full(count, -np.inf, np.float32)
     for row in range(first, last):
         for column in range(columns):
             label = cells[row, column]
@@ -109,12 +115,15 @@ def _sums(
                 continue
             mine = sums[label - 1]
             mine[AREA] += 1
-            mine[FOREGROUND] += parts[_step(cell[row, column])]
-            peaks[label - 1] = max(peaks[label - 1], height[row, column])
+            inside, high = parts[_step(cell[row, column])], height[row, column]
+            mine[FOREGROUND] += inside
+            mine[CENTRE] += _height_parts(high)
+            peaks[label - 1] = max(peaks[label - 1], high)
             up, down = cells[max(row - 1, 0), column], cells[min(row + 1, rows - 1), column]
             left, right = cells[row, max(column - 1, 0)], cells[row, min(column + 1, columns - 1)]
             if up != label or down != label or left != label or right != label:
                 mine[OUTLINE] += 1
+                mine[RIM] += inside
                 mine[EDGE] += parts[_step(boundary[row, column])]
             mine[BORDER] += (row == 0) + (row == rows - 1) + (column == 0) + (column == columns - 1)
     return sums, peaks
@@ -125,6 +134,12 @@ def _look_up(cells: NDArray[np.int32], names: NDArray[np.int32], left: NDArray[n
     for row in range(cells.shape[0]):
         for column in range(cells.shape[1]):
             left[row, column] = names[cells[row, column]]
+
+
+@numba.njit(cache=True, nogil=True)
+def _height_parts(height: np.float32) -> int:
+    bounded = min(max(height, np.float32(-MOST_HEIGHT)), np.float32(MOST_HEIGHT))
+    return int(np.floor(bounded * np.float32(ONE) + np.float32(0.5)))
 
 
 @numba.njit(cache=True, nogil=True)

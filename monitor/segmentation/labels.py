@@ -16,6 +16,9 @@ from monitor.segmentation.smooth import gaussian_where
 
 HOLE_UM2 = 60.0
 
+Order = tuple[int, int, int, int, int]
+"""The planes of cell, cell centre, boundary, nucleus and nucleus centre in a network's maps."""
+
 
 @dataclass(frozen=True, slots=True)
 class Instances:
@@ -29,22 +32,47 @@ class Instances:
     outlined: NDArray[np.int32]
 
 
-def instances_of(
-    maps: NDArray[np.float32], order: tuple[int, int, int, int, int], settings: DecodeSettings, pixel_size_um: float
-) -> Instances:
+def instances_of(maps: NDArray[np.float32], order: Order, settings: DecodeSettings, pixel_size_um: float) -> Instances:
     """Decode the maps of one frame.
 
     Parameters
     ----------
     maps
-        (K, Y, X) float32 as the network gives them; `order` holds the planes of cell, cell centre, boundary, nucleus
-        and nucleus centre.
+        (K, Y, X) float32 as the network gives them.
     pixel_size_um
         Scale of the maps, for the smallest areas.
     """
-    cell, centre, boundary, nucleus, nucleus_centre = (maps[index] for index in order)
-    threshold = np.float32(np.log(settings.threshold / (1.0 - settings.threshold)))
+    nucleus, nucleus_centre = (maps[index] for index in order[3:])
     pixel_um2 = pixel_size_um**2
+    outlined, height = _outlined(maps, order, settings, pixel_um2)
+    cells = outlined
+    if settings.confidence is not None:
+        columns = evidence(cells, maps[order[0]], maps[order[2]], height, pixel_um2)
+        cells = without_unsure(cells, believed(columns, settings.confidence))
+    within = (nucleus > 0.0) & (cells > 0)
+    if not within.any():
+        return Instances(cells, np.zeros_like(cells), outlined)
+    core = gaussian_where(nucleus_centre, settings.smooth_px / 2.0, within)
+    least_px = settings.min_nucleus_um2 / pixel_um2
+    nuclei = flood(core, within, cells, settings.nucleus_persistence, least_px=least_px, least_peak=0.0)
+    return Instances(cells, nuclei, outlined)
+
+
+def outlines_with_evidence(
+    maps: NDArray[np.float32], order: Order, settings: DecodeSettings, pixel_size_um: float
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Return (Y, X) labels of all outlined cells, unsure ones too, and their (N, 7) evidence; see `instances_of`."""
+    pixel_um2 = pixel_size_um**2
+    cells, height = _outlined(maps, order, settings, pixel_um2)
+    return cells, evidence(cells, maps[order[0]], maps[order[2]], height, pixel_um2)
+
+
+def _outlined(
+    maps: NDArray[np.float32], order: Order, settings: DecodeSettings, pixel_um2: float
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Return labels of all cells and the smoothed centre map that they were flooded from."""
+    cell, centre, boundary = (maps[index] for index in order[:3])
+    threshold = np.float32(np.log(settings.threshold / (1.0 - settings.threshold)))
     inside = without_holes(cell > threshold, HOLE_UM2 / pixel_um2)
     height = gaussian_where(centre, settings.smooth_px, inside)
     cells = flood(
@@ -58,14 +86,4 @@ def instances_of(
         least_px=settings.min_cell_um2 / pixel_um2,
         least_peak=settings.min_peak,
     )
-    outlined = cells
-    if settings.confidence is not None:
-        columns = evidence(cells, cell, boundary, height, pixel_um2)
-        cells = without_unsure(cells, believed(columns, settings.confidence))
-    within = (nucleus > 0.0) & (cells > 0)
-    if not within.any():
-        return Instances(cells, np.zeros_like(cells), outlined)
-    core = gaussian_where(nucleus_centre, settings.smooth_px / 2.0, within)
-    least_px = settings.min_nucleus_um2 / pixel_um2
-    nuclei = flood(core, within, cells, settings.nucleus_persistence, least_px=least_px, least_peak=0.0)
-    return Instances(cells, nuclei, outlined)
+    return cells, height

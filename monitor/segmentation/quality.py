@@ -11,6 +11,7 @@ from scipy import ndimage
 from monitor.frames.frame import Frame
 from monitor.frames.normalize import background, noise_sigma
 from monitor.messages import FrameQuality
+from monitor.segmentation.advice import Reason
 from monitor.segmentation.smooth import gaussian_where
 from monitor.segmentation.suspects import cut_by_border, likely_merged
 
@@ -200,7 +201,7 @@ def unevenness(pixels: NDArray[np.generic], pixel_size_um: float) -> float:
     return float((high - low) / middle) if middle > 0.0 else 0.0
 
 
-def _reason(found: FrameQuality, n_cells: int, settings: QualitySettings) -> str | None:
+def _reason(found: FrameQuality, n_cells: int, settings: QualitySettings) -> Reason | None:
     if found.saturated_fraction > settings.max_saturated:
         return "saturated"
     # before doubt: what is out of focus is doubtful too, and focus is what somebody can mend

@@ -15,6 +15,7 @@ from monitor.frames.frame import Frame
 from monitor.frames.reader import ReadLimits, read_frame
 from monitor.frames.sample import Sample
 from monitor.frames.samples import read_samples
+from monitor.segmentation.advice import warning
 from services.tables.columns import TABLES
 from services.tables.files import Table, Value, describe, load_pyarrow, open_table
 from services.tables.flasks import Flask, hours_since_seeding, sample_columns
@@ -118,9 +119,8 @@ class _Series:
         for row in _cell_rows(masks, features, motion):
             cells.add(key | row)
         frames.add(key | _frame_row(source, flask, frame, masks, features, made_by))
-        quality = masks.quality
-        verdict = "" if quality.passes else f"; NOT TO BE RELIED ON: {quality.reason}"
-        return f"{source.path}: {len(features.whole)} cells, {100 * quality.confluency:.0f} % covered{verdict}"
+        covered = f"{100 * masks.quality.confluency:.0f} % covered"
+        return f"{source.path}: {len(features.whole)} cells, {covered}{warning(masks.quality)}"
 
     def write_flasks(self) -> list[str]:
         """Write the table of flasks where there is a series; return its name in a list, which is empty otherwise."""

@@ -15,11 +15,9 @@ from monitor.frames.frame import Frame
 from monitor.frames.normalize import normalize
 from monitor.frames.resample import pad_to_multiple, resample, restore_labels
 from monitor.network.checkpoint import DecodeSettings, ModelCard
-from monitor.network.segnet import PLANES, Map, SegmentationNetwork
-from monitor.segmentation.confidence import evidence
-from monitor.segmentation.labels import instances_of
+from monitor.network.segnet import PLANES, SegmentationNetwork
+from monitor.segmentation.labels import instances_of, outlines_with_evidence
 from monitor.segmentation.segmenter import Segmentation, Segmenter
-from monitor.segmentation.smooth import gaussian_where
 from monitor.training.confidence import fit_confidence, overlap
 from monitor.training.evaluate import Evaluation, Segment, evaluate
 from monitor.training.metrics import Matches, match_instances, score
@@ -144,9 +142,8 @@ def with_confidence(
     """
     columns, right, missed = [], [], 0
     for image, maps in zip(fields, every, strict=True):
-        cells = instances_of(maps, PLANES, decode, pixel_size_um).cells
-        height = gaussian_where(maps[Map.CELL_CENTRE], decode.smooth_px, cells > 0)
-        columns.append(evidence(cells, maps[Map.CELL], maps[Map.BOUNDARY], height, pixel_size_um**2))
+        cells, seen = outlines_with_evidence(maps, PLANES, decode, pixel_size_um)
+        columns.append(seen)
         native = restore_labels(cells, (image.cells.shape[0], image.cells.shape[1]))
         fits = overlap(image.cells, native, len(columns[-1])) >= MATCHED_IOU
         right.append(fits)

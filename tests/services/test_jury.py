@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from cases.phantoms import phantom
 
-from monitor.network.checkpoint import CellConfidence, DecodeSettings
+from monitor.network.checkpoint import CONFIDENCE_COLUMNS, CellConfidence, DecodeSettings
 from monitor.network.segnet import PLANES, SegmentationNetwork
 from monitor.segmentation.labels import instances_of
 from monitor.training.confidence import overlap
@@ -13,7 +13,7 @@ from monitor.training.targets import centre_map
 from monitor.training.train import TrainSettings
 from services.training.jury import choose_decode, with_confidence
 
-SURE_OF_ALL = CellConfidence(intercept=9.0, peak=0.0, probability=0.0, edge=0.0, border=0.0, log_area=0.0, least=0.4)
+SURE_OF_ALL = CellConfidence(intercept=9.0, **dict.fromkeys(CONFIDENCE_COLUMNS, 0.0), least=0.4)
 
 
 def field(seed: int) -> tuple[LabelledImage, np.ndarray]:

@@ -10,7 +10,7 @@ from monitor.segmentation.confidence import believed, columns_of, evidence, rena
 from monitor.segmentation.device_labels import instances_on_device
 from monitor.segmentation.labels import instances_of
 
-ANY = CellConfidence(intercept=0.0, peak=0.0, probability=0.0, edge=0.0, border=0.0, log_area=0.0, least=0.0)
+ANY = CellConfidence(intercept=0.0, **dict.fromkeys(CONFIDENCE_COLUMNS, 0.0), least=0.0)
 
 
 def logit(probability: float) -> float:
@@ -23,6 +23,7 @@ def scene() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     cells[:6, :8], cells[10:15, 10:15], cells[10:15, 15:20] = 1, 2, 3
     cell = np.full(cells.shape, logit(0.9), np.float32)
     cell[cells == 2] = logit(0.6)
+    cell[11:14, 11:14] = logit(0.8)
     boundary = np.full(cells.shape, logit(0.25), np.float32)
     height = np.where(cells == 3, -0.5, 0.2).astype(np.float32)
     height[12, 12], height[25, 25] = 0.7, 9.0
@@ -32,7 +33,9 @@ def scene() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 def test_evidence_is_what_the_maps_say_of_each_cell() -> None:
     found = dict(zip(CONFIDENCE_COLUMNS, evidence(*scene(), 2.0).T, strict=True))
     np.testing.assert_allclose(found["peak"], [0.2, 0.7, -0.5], atol=1e-6)
-    np.testing.assert_allclose(found["probability"], [0.9, 0.6, 0.9], atol=1e-3)
+    np.testing.assert_allclose(found["centre"], [0.2, (24 * 0.2 + 0.7) / 25, -0.5], atol=1e-3)
+    np.testing.assert_allclose(found["probability"], [0.9, (16 * 0.6 + 9 * 0.8) / 25, 0.9], atol=1e-3)
+    np.testing.assert_allclose(found["rim"], [0.9, 0.6, 0.9], atol=1e-3)
     np.testing.assert_allclose(found["edge"], 0.25, atol=1e-3)
     # 6 + 8 pixels lie on two borders, one of them on both; the outline is the other two sides
     np.testing.assert_allclose(found["border"], [14 / 13, 0.0, 0.0])
@@ -55,7 +58,7 @@ def test_who_is_likely_enough_stays_and_names_have_no_gaps() -> None:
     assert kept.tolist() == [True, False, True]
     assert renamed(kept).tolist() == [0, 1, 0, 2]
     assert believed(columns, ANY).all()
-    assert believed(np.empty((0, 5)), by_probability).size == 0
+    assert believed(np.empty((0, len(CONFIDENCE_COLUMNS))), by_probability).size == 0
 
 
 @pytest.mark.parametrize("least", [0.0, 0.5, 0.8])
