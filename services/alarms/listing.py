@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.padding import Padding
 from rich.text import Text
 
 from monitor.culture.standing import AlarmStanding
@@ -22,6 +22,7 @@ from services.results import inert
 from services.state_folder import StateFolder
 
 URGENCY = {"high": 0, "medium": 1, "low": 2}
+STYLES = {AlarmStatus.UNACKNOWLEDGED: "red", AlarmStatus.LATCHED: "red", AlarmStatus.ACKNOWLEDGED: "yellow"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,25 +155,35 @@ def _text(moment: datetime | None) -> str | None:
 
 
 def _print(lines: Sequence[AlarmLine], hidden: int) -> None:
-    console = Console()
+    """Print a paragraph for each alarm: a table of so many words is unreadable on a narrow terminal or a phone."""
+    console = Console(highlight=False)
     if not lines:
         console.print("no alarm stands")
-    else:
-        table = Table(expand=False)
-        for heading in ("flask", "channel", "status", "priority", "since (UTC)", "act by", "why", "told"):
-            table.add_column(heading, overflow="fold")
-        for line in lines:
-            cells = (
-                line.flask,
-                line.channel,
-                said(AlarmStatus(line.status)) + "".join(f" ({note}, waiting)" for note in line.waiting),
-                line.priority,
-                (line.onset or line.since)[:16].replace("T", " "),
-                (line.respond_by or "")[5:16].replace("T", " "),
-                line.cause if line.cause and not line.shelved_until else line.why,
-                ", ".join(f"{one.receiver} {one.state}" for one in line.told),
-            )
-            table.add_row(*(Text(inert(cell)) for cell in cells))
-        console.print(table)
+    for line in lines:
+        style = STYLES.get(AlarmStatus(line.status), "")
+        console.print(Text(inert(_heading(line)), f"bold {style}".strip()))
+        for label, words in _paragraph(line):
+            if words:
+                console.print(Padding(Text(inert(f"{label}{words}")), (0, 0, 0, 2), expand=False))
     if hidden:
         console.print(f"{hidden} more cannot be judged because of these; --suppressed shows them")
+
+
+def _heading(line: AlarmLine) -> str:
+    moment = (line.onset or line.since)[:16].replace("T", " ")
+    priority = f", {line.priority} priority" if line.priority else ""
+    return f"{line.flask}  {line.channel}: {said(AlarmStatus(line.status)).upper()}{priority}, since {moment} UTC"
+
+
+def _paragraph(line: AlarmLine) -> list[tuple[str, str]]:
+    respond_by = (line.respond_by or "")[:16].replace("T", " ")
+    open_ = AlarmStatus(line.status) in UNSEEN
+    return [
+        ("", line.cause),
+        ("do: ", line.action if open_ else ""),
+        ("act by: ", f"{respond_by} UTC" if respond_by and open_ else ""),
+        (f"{line.by}: ", line.why if line.why != line.cause else ""),
+        ("on the shelf until: ", (line.shelved_until or "")[:16].replace("T", " ")),
+        ("waiting to take effect: ", ", ".join(line.waiting)),
+        ("told: ", ", ".join(f"{one.receiver} {one.state}" for one in line.told)),
+    ]
