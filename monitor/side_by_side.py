@@ -3,6 +3,7 @@
 The threads are few and shared by the process; what runs on them must not wait for others on them.
 """
 
+import itertools
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,9 @@ Other = TypeVar("Other")
 
 THREADS = min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 """Beyond four, the parts of one frame are too small to gain by more."""
+
+ENOUGH_PX = 200_000
+"""Pixels from which on several threads are worth waking."""
 
 _threads = ThreadPoolExecutor(max(1, THREADS - 1), thread_name_prefix="side-by-side")
 
@@ -34,6 +38,17 @@ def side_by_side(work: Sequence[Callable[[], Result]]) -> list[Result]:
         for future in begun:
             future.exception()  # waits: arrays that a call writes to must not be let go before its end
     return [future.result() for future in begun] + [last]
+
+
+def bands(shape: Sequence[int]) -> list[tuple[int, int]]:
+    """Return first and last row of the parts in which a (Y, X) plane is worth doing side by side; one for a small one.
+
+    >>> bands((100, 100))
+    [(0, 100)]
+    """
+    rows, columns = shape
+    many = THREADS if rows * columns >= ENOUGH_PX else 1
+    return list(itertools.pairwise(rows * part // many for part in range(many + 1)))
 
 
 def both(one: Callable[[], Result], other: Callable[[], Other]) -> tuple[Result, Other]:

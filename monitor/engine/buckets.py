@@ -3,8 +3,12 @@
 from collections import OrderedDict
 from collections.abc import Callable
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+from monitor.errors import EngineFailure
 
 BUCKETS = (1, 2, 4, 8, 16)
 KEPT_GRAPHS = 16
@@ -68,3 +72,48 @@ class Graphs:
         with torch.cuda.graph(graph):
             found = self._run(given)
         return graph, given, found
+
+
+class BucketedEngine:
+    """What engines on a GPU have in common: float16 in buckets, with CUDA graphs; see `DeviceEngine`.
+
+    Parameters
+    ----------
+    run
+        Maps [B, 1, H, W] float16 on the GPU to [B, K, H, W] there, on torch's current stream.
+    """
+
+    name: str
+
+    def __init__(self, run: Callable[[Tensor], Tensor]) -> None:
+        self._run = Graphs(run)
+
+    @property
+    def batch_size(self) -> int:
+        """Largest batch worth making."""
+        return BUCKETS[-1]
+
+    @property
+    def device(self) -> str:
+        """Where it computes."""
+        return "cuda"
+
+    def warm_up(self) -> None:
+        """Run once on an empty frame."""
+        self(np.zeros((1, 1, 256, 256), np.float32))
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Map [B, 1, H, W] to [B, K, H, W]."""
+        maps: NDArray[np.float32] = self.maps_on_device(torch.from_numpy(batch).to(self.device)).cpu().numpy()
+        return maps
+
+    def maps_on_device(self, frames: Tensor) -> Tensor:
+        """See `DeviceEngine`."""
+        try:
+            with torch.inference_mode():
+                return in_buckets(self._run, frames.to(torch.float16)).float()
+        except torch.OutOfMemoryError as error:
+            message = f"{self.name} ran out of memory on {tuple(frames.shape)}"
+            raise EngineFailure(message, reason="out_of_memory") from error
+        except RuntimeError as error:
+            raise EngineFailure(f"{self.name} failed on {tuple(frames.shape)}: {error}", reason="failed") from error

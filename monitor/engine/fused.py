@@ -10,13 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from monitor.engine.buckets import BUCKETS, Graphs, in_buckets
+from monitor.engine.buckets import BucketedEngine
 from monitor.errors import EngineFailure
 from monitor.network.decoder import Refine
 from monitor.network.preact import PreActBottleneck
@@ -187,7 +185,7 @@ def _modules(parts: nn.Module) -> list[nn.Module]:
     return list(parts.children())
 
 
-class FusedEngine:
+class FusedEngine(BucketedEngine):
     """See `SegmentationEngine`; float16 on a GPU, in buckets with CUDA graphs.
 
     Raises
@@ -205,12 +203,9 @@ class FusedEngine:
             message = "kernels cannot be compiled here: install triton, which PyTorch for CUDA brings along"
             raise EngineFailure(message, reason="compiler") from error
         passes: Passes = KernelPasses()
-        self._run = Graphs(FusedNetwork(network.eval(), passes, device="cuda", dtype=torch.float16))
+        super().__init__(FusedNetwork(network.eval(), passes, device="cuda", dtype=torch.float16))
 
-    @property
-    def name(self) -> str:
-        """What really runs."""
-        return "compiled-cuda-fp16"
+    name = "compiled-cuda-fp16"
 
     @property
     def digest(self) -> str:
@@ -218,33 +213,3 @@ class FusedEngine:
         cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]  # torch's own annotation is missing
         versions = f"torch {torch.__version__}|cudnn {cudnn}"
         return hashlib.sha256(f"fused {self.name}|{versions}".encode()).hexdigest()
-
-    @property
-    def batch_size(self) -> int:
-        """Largest batch worth making."""
-        return BUCKETS[-1]
-
-    @property
-    def device(self) -> str:
-        """Where it computes."""
-        return "cuda"
-
-    def warm_up(self) -> None:
-        """Run once on an empty frame."""
-        self(np.zeros((1, 1, 256, 256), np.float32))
-
-    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Map [B, 1, H, W] to [B, K, H, W]."""
-        maps: NDArray[np.float32] = self.maps_on_device(torch.from_numpy(batch).to("cuda")).cpu().numpy()
-        return maps
-
-    def maps_on_device(self, frames: Tensor) -> Tensor:
-        """See `DeviceEngine`."""
-        try:
-            with torch.inference_mode():
-                return in_buckets(self._run, frames.to(torch.float16)).float()
-        except torch.OutOfMemoryError as error:
-            message = f"{self.name} ran out of memory on {tuple(frames.shape)}"
-            raise EngineFailure(message, reason="out_of_memory") from error
-        except RuntimeError as error:
-            raise EngineFailure(f"{self.name} failed on {tuple(frames.shape)}: {error}", reason="failed") from error

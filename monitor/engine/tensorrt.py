@@ -13,17 +13,16 @@ import importlib.metadata
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from monitor.engine.buckets import BUCKETS, Graphs, in_buckets
+from monitor.engine.buckets import BUCKETS, BucketedEngine
 from monitor.engine.hardware import fingerprint
 from monitor.engine.store import BuiltFor, EngineStore, kept_digest
 from monitor.errors import EngineFailure
 from monitor.network.segnet import Map, SegmentationNetwork
 
+NAME = "tensorrt-cuda-fp16"
 ENGINE = "engine.plan"
 OPTIONS: Final[dict[str, Any]] = {
     "require_full_compilation": True,
@@ -39,7 +38,7 @@ LEAST, TYPICAL, MOST = (1, 1, 64, 64), (8, 1, 1024, 1024), (BUCKETS[-1], 1, 2048
 """Shapes of the one profile: frames beyond 2048 pixels come in tiles."""
 
 
-class TensorRtEngine:
+class TensorRtEngine(BucketedEngine):
     """See `SegmentationEngine`; float16 in buckets with CUDA graphs.
 
     Raises
@@ -66,44 +65,14 @@ class TensorRtEngine:
         built_for = built_for_here(weights_sha256, tensorrt.__version__)
         folder = _folder(built_for, network, store, build=build)
         self._digest = kept_digest(folder)
-        self._run = Graphs(_Runtime(tensorrt, (folder / ENGINE).read_bytes()))
+        super().__init__(_Runtime(tensorrt, (folder / ENGINE).read_bytes()))
 
-    @property
-    def name(self) -> str:
-        """What really runs."""
-        return "tensorrt-cuda-fp16"
+    name = NAME
 
     @property
     def digest(self) -> str:
         """Digest of engine, versions, driver, GPU, weights and the built engine: another build may choose otherwise."""
         return hashlib.sha256(f"{self.name}|{self._digest}".encode()).hexdigest()
-
-    @property
-    def batch_size(self) -> int:
-        """Largest batch worth making."""
-        return BUCKETS[-1]
-
-    @property
-    def device(self) -> str:
-        """Where it computes."""
-        return "cuda"
-
-    def warm_up(self) -> None:
-        """Run once on an empty frame."""
-        self(np.zeros((1, 1, 256, 256), np.float32))
-
-    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Map [B, 1, H, W] to [B, K, H, W]."""
-        maps: NDArray[np.float32] = self.maps_on_device(torch.from_numpy(batch).to(self.device)).cpu().numpy()
-        return maps
-
-    def maps_on_device(self, frames: Tensor) -> Tensor:
-        """See `DeviceEngine`."""
-        try:
-            return in_buckets(self._run, frames.to(torch.float16)).float()
-        except torch.OutOfMemoryError as error:
-            message = f"{self.name} ran out of memory on {tuple(frames.shape)}"
-            raise EngineFailure(message, reason="out_of_memory") from error
 
 
 class _Runtime:
@@ -139,7 +108,7 @@ def built_for_here(weights_sha256: str, tensorrt_version: str) -> BuiltFor:
     except importlib.metadata.PackageNotFoundError:
         torch_tensorrt = "not installed"
     return BuiltFor(
-        engine="tensorrt-cuda-fp16",
+        engine=NAME,
         weights_sha256=weights_sha256,
         machine=fingerprint(),
         versions={"torch": torch.__version__, "torch_tensorrt": torch_tensorrt, "tensorrt": tensorrt_version},

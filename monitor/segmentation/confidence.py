@@ -1,6 +1,5 @@
 """How sure the maps are of each cell, and which cells are left out for it."""
 
-import itertools
 from functools import partial
 from typing import Final
 
@@ -9,15 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.network.checkpoint import CONFIDENCE_COLUMNS, CellConfidence
-from monitor.side_by_side import THREADS, side_by_side
+from monitor.side_by_side import bands, side_by_side
 
 ONE: Final = 1024
 """Probabilities are summed in whole parts of this: their sums come out the same in any order, on any device."""
 STEPS: Final = 256
 """Probabilities are looked up at so many steps in a unit of the logit: an exponential takes longer."""
 _PARTS: Final = (ONE / (1.0 + np.exp(-(np.arange(40 * STEPS + 1) / STEPS - 20.0))) + 0.5).astype(np.int32)
-ENOUGH_PX: Final = 200_000
-"""Pixels from which on several threads are worth waking."""
 AREA, CENTRE, FOREGROUND, OUTLINE, RIM, EDGE, BORDER = range(7)
 SUMS: Final = 7
 """What is summed over each cell."""
@@ -43,10 +40,10 @@ def evidence(
     height
         (Y, X) float32 smoothed centre map; what it holds outside cells is never looked at.
     """
-    many = THREADS if cells.size >= ENOUGH_PX else 1
-    bands = itertools.pairwise(np.linspace(0, cells.shape[0], many + 1).astype(int).tolist())
     count = int(cells.max(initial=0))
-    found = side_by_side([partial(_sums, cells, cell, boundary, height, count, *band, _PARTS) for band in bands])
+    found = side_by_side(
+        [partial(_sums, cells, cell, boundary, height, count, *band, _PARTS) for band in bands(cells.shape)]
+    )
     sums, peaks = np.sum([some for some, _ in found], axis=0), np.maximum.reduce([some for _, some in found])
     return columns_of(sums, peaks, pixel_um2)
 
@@ -82,9 +79,7 @@ def without_unsure(cells: NDArray[np.int32], kept: NDArray[np.bool_]) -> NDArray
     if kept.all():
         return cells
     left, names = np.empty_like(cells), renamed(kept)
-    many = THREADS if cells.size >= ENOUGH_PX else 1
-    bands = itertools.pairwise(np.linspace(0, cells.shape[0], many + 1).astype(int).tolist())
-    side_by_side([partial(_look_up, cells[first:last], names, left[first:last]) for first, last in bands])
+    side_by_side([partial(_look_up, cells[first:last], names, left[first:last]) for first, last in bands(cells.shape)])
     return left
 
 

@@ -1,19 +1,16 @@
 """A Gaussian that is computed only where it is needed: most of a frame is background."""
 
-import itertools
 from functools import partial
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.side_by_side import THREADS, side_by_side
+from monitor.side_by_side import bands, side_by_side
 
 TRUNCATE = 4.0
 """Radius in standard deviations, as in scipy.ndimage."""
 _BLOCK = 32
-ENOUGH_PX = 200_000
-"""Pixels from which on several threads are worth waking."""
 
 
 def gaussian_where(values: NDArray[np.float32], sigma_px: float, where: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -31,10 +28,9 @@ def gaussian_where(values: NDArray[np.float32], sigma_px: float, where: NDArray[
     values, weights = np.ascontiguousarray(values, np.float32), weights.astype(np.float32)
     wanted = _occupied(where.view(np.uint8))
     along, smooth = np.empty_like(values), np.empty_like(values)
-    many = THREADS if values.size >= ENOUGH_PX else 1
-    bands = list(itertools.pairwise(np.linspace(0, values.shape[0], many + 1).astype(int).tolist()))
-    side_by_side([partial(_along, values, weights, wanted, *band, along) for band in bands])
-    side_by_side([partial(_down, along, weights, wanted, *band, smooth) for band in bands])
+    parts = bands(values.shape)
+    side_by_side([partial(_along, values, weights, wanted, *band, along) for band in parts])
+    side_by_side([partial(_down, along, weights, wanted, *band, smooth) for band in parts])
     return smooth
 
 

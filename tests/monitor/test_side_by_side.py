@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from monitor import side_by_side as module
 from monitor.segmentation import flood as flooding
-from monitor.segmentation import smooth as smoothing
+from monitor.segmentation.smooth import gaussian_where
 from monitor.side_by_side import side_by_side
 
 
@@ -58,8 +58,8 @@ def test_smoothing_in_bands_gives_the_same_map(threads: int, monkeypatch: pytest
     where = random.random(values.shape) < 0.02
 
     def smooth(many: int) -> np.ndarray:
-        monkeypatch.setattr(smoothing, "THREADS", many)
-        monkeypatch.setattr(smoothing, "ENOUGH_PX", 0)
-        return smoothing.gaussian_where(values, 2.5, where)
+        monkeypatch.setattr(module, "THREADS", many)
+        monkeypatch.setattr(module, "ENOUGH_PX", 0)
+        return gaussian_where(values, 2.5, where)
 
     np.testing.assert_array_equal(smooth(threads)[where], smooth(1)[where])
