@@ -22,26 +22,23 @@ SHIPPED = Path(__file__).parent / "weights" / "segmenter.json"
 class CellConfidence(BaseModel):
     """How likely an outlined cell is one: a logistic regression on what the maps say of it, learnt on training fields.
 
-    The logit is `intercept` plus each coefficient times: the cell's highest smoothed centre, and the mean of it; its
-    mean foreground probability; the same and the mean edge probability along its outline; its pixels on the frame's
-    border per pixel of outline; the natural logarithm of its area in um2. Cells below `least` are left out: for
-    AP = TP / (TP + FP + FN) it pays to keep a cell from a probability of AP / (1 + AP) on, 0.46 at 0.85.
+    The logit is `intercept` plus each coefficient times: the cell's highest smoothed centre; its mean foreground
+    probability; the mean edge probability along its outline; its pixels on the frame's border per pixel of outline.
+    Cells below `least` are left out: for AP = TP / (TP + FP + FN) it pays to keep a cell from a probability of
+    AP / (1 + AP) on, 0.46 at 0.85.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     intercept: float
     peak: float
-    centre: float
     probability: float
-    rim: float
     edge: float
     border: float
-    log_area: float
     least: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.4
 
 
-CONFIDENCE_COLUMNS = ("peak", "centre", "probability", "rim", "edge", "border", "log_area")
+CONFIDENCE_COLUMNS = ("peak", "probability", "edge", "border")
 """The coefficients of `CellConfidence`, in the order in which evidence is laid out."""
 
 

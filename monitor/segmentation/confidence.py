@@ -15,11 +15,7 @@ ONE: Final = 1024
 STEPS: Final = 256
 """Probabilities are looked up at so many steps in a unit of the logit: an exponential takes longer."""
 _PARTS: Final = (ONE / (1.0 + np.exp(-(np.arange(40 * STEPS + 1) / STEPS - 20.0))) + 0.5).astype(np.int32)
-AREA, CENTRE, FOREGROUND, OUTLINE, RIM, EDGE, BORDER = range(7)
-SUMS: Final = 7
-"""What is summed over each cell."""
-MOST_HEIGHT: Final = 4.0
-"""Heights beyond it are summed as this: a peak is 1, and sums of whole parts must stay within their integers."""
+AREA, FOREGROUND, OUTLINE, EDGE, BORDER = range(5)
 
 
 def evidence(
@@ -27,9 +23,8 @@ def evidence(
     cell: NDArray[np.float32],
     boundary: NDArray[np.float32],
     height: NDArray[np.float32],
-    pixel_um2: float,
 ) -> NDArray[np.float64]:
-    """Return what the maps say of each cell, (N, 7) float64 in the order of `CONFIDENCE_COLUMNS`.
+    """Return what the maps say of each cell, (N, 4) float64 in the order of `CONFIDENCE_COLUMNS`.
 
     Parameters
     ----------
@@ -45,21 +40,18 @@ def evidence(
         [partial(_sums, cells, cell, boundary, height, count, *band, _PARTS) for band in bands(cells.shape)]
     )
     sums, peaks = np.sum([some for some, _ in found], axis=0), np.maximum.reduce([some for _, some in found])
-    return columns_of(sums, peaks, pixel_um2)
+    return columns_of(sums, peaks)
 
 
-def columns_of(sums: NDArray[np.int64], peaks: NDArray[np.float32], pixel_um2: float) -> NDArray[np.float64]:
-    """Return the columns of `evidence` from (N, 7) sums by cell and (N,) peaks."""
+def columns_of(sums: NDArray[np.int64], peaks: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the columns of `evidence` from (N, 5) sums by cell (area, foreground, outline, edge, border) and peaks."""
     area, outline = np.maximum(sums[:, AREA], 1), np.maximum(sums[:, OUTLINE], 1)
     return np.stack(
         [
             peaks.astype(np.float64),
-            sums[:, CENTRE] / (ONE * area),
             sums[:, FOREGROUND] / (ONE * area),
-            sums[:, RIM] / (ONE * outline),
             sums[:, EDGE] / (ONE * outline),
             sums[:, BORDER] / outline,
-            np.log(area * pixel_um2),
         ],
         axis=1,
     )
@@ -102,7 +94,7 @@ def _sums(
     parts: NDArray[np.int32],
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     rows, columns = cells.shape
-    sums, peaks = np.zeros((count, SUMS), np.int64), np.full(count, -np.inf, np.float32)
+    sums, peaks = np.zeros((count, 5), np.int64), np.full(count, -np.inf, np.float32)
     for row in range(first, last):
         for column in range(columns):
             label = cells[row, column]
@@ -110,15 +102,12 @@ def _sums(
                 continue
             mine = sums[label - 1]
             mine[AREA] += 1
-            inside, high = parts[_step(cell[row, column])], height[row, column]
-            mine[FOREGROUND] += inside
-            mine[CENTRE] += _height_parts(high)
-            peaks[label - 1] = max(peaks[label - 1], high)
+            mine[FOREGROUND] += parts[_step(cell[row, column])]
+            peaks[label - 1] = max(peaks[label - 1], height[row, column])
             up, down = cells[max(row - 1, 0), column], cells[min(row + 1, rows - 1), column]
             left, right = cells[row, max(column - 1, 0)], cells[row, min(column + 1, columns - 1)]
             if up != label or down != label or left != label or right != label:
                 mine[OUTLINE] += 1
-                mine[RIM] += inside
                 mine[EDGE] += parts[_step(boundary[row, column])]
             mine[BORDER] += (row == 0) + (row == rows - 1) + (column == 0) + (column == columns - 1)
     return sums, peaks
@@ -129,12 +118,6 @@ def _look_up(cells: NDArray[np.int32], names: NDArray[np.int32], left: NDArray[n
     for row in range(cells.shape[0]):
         for column in range(cells.shape[1]):
             left[row, column] = names[cells[row, column]]
-
-
-@numba.njit(cache=True, nogil=True)
-def _height_parts(height: np.float32) -> int:
-    bounded = min(max(height, np.float32(-MOST_HEIGHT)), np.float32(MOST_HEIGHT))
-    return int(np.floor(bounded * np.float32(ONE) + np.float32(0.5)))
 
 
 @numba.njit(cache=True, nogil=True)

@@ -9,7 +9,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from monitor.segmentation.confidence import MOST_HEIGHT, ONE, SUMS
+from monitor.segmentation.confidence import ONE
 from monitor.segmentation.device_steps import BINS
 from monitor.segmentation.flood import LEVELS
 from monitor.segmentation.merging import STEP
@@ -88,11 +88,11 @@ def tallies(basin: Tensor, level: Tensor, count: int) -> tuple[Tensor, Tensor]:
 def sums(cells: Tensor, cell: Tensor, boundary: Tensor, height: Tensor, most: int) -> tuple[Tensor, Tensor]:
     """See `device_steps.sums`."""
     frames, rows, columns = cells.shape
-    held = torch.zeros((frames, most + 1, SUMS), dtype=torch.int64, device=cells.device)
+    held = torch.zeros((frames, most + 1, 5), dtype=torch.int64, device=cells.device)
     peaks = torch.full((frames, most + 1), torch.iinfo(torch.int32).min, dtype=torch.int32, device=cells.device)
     _sum[_blocks(cells)](
         cells.contiguous(), cell.contiguous(), boundary.contiguous(), height.contiguous(), held, peaks,
-        rows, columns, most + 1, cells.numel(), ONE=ONE, MOST=MOST_HEIGHT, BLOCK=BLOCK,
+        rows, columns, most + 1, cells.numel(), ONE=ONE, BLOCK=BLOCK,
     )  # fmt: skip
     return held, torch.where(peaks < 0, peaks ^ 0x7FFFFFFF, peaks).view(torch.float32)
 
@@ -287,7 +287,7 @@ def _parts(logit, ONE: tl.constexpr):
 @triton.jit
 def _sum(
     cells, cell, boundary, height, held, peaks, rows, columns, names, total,
-    ONE: tl.constexpr, MOST: tl.constexpr, BLOCK: tl.constexpr,
+    ONE: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     place = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     ok = place < total
@@ -296,14 +296,10 @@ def _sum(
     label = tl.load(cells + place, mask=ok, other=0)
     inside = label > 0
     owner = (place // columns // rows) * names + label
-    mine = held + owner * 7
+    mine = held + owner * 5
     one = tl.full((BLOCK,), 1, tl.int64)
     tl.atomic_add(mine, one, mask=inside)
-    high = tl.load(height + place, mask=inside, other=0.0)
-    bounded = tl.minimum(tl.maximum(high, -MOST), MOST)
-    tl.atomic_add(mine + 1, tl.floor(bounded * ONE + 0.5).to(tl.int64), mask=inside)
-    foreground = _parts(tl.load(cell + place, mask=inside, other=0.0), ONE)
-    tl.atomic_add(mine + 2, foreground, mask=inside)
+    tl.atomic_add(mine + 1, _parts(tl.load(cell + place, mask=inside, other=0.0), ONE), mask=inside)
     up = tl.load(cells + place - columns, mask=inside & (y > 0), other=-1)
     down = tl.load(cells + place + columns, mask=inside & (y + 1 < rows), other=-1)
     left = tl.load(cells + place - 1, mask=inside & (x > 0), other=-1)
@@ -312,13 +308,12 @@ def _sum(
     differs = ((up >= 0) & (up != label)) | ((down >= 0) & (down != label))
     differs = differs | ((left >= 0) & (left != label)) | ((right >= 0) & (right != label))
     outline = inside & differs
-    tl.atomic_add(mine + 3, one, mask=outline)
-    tl.atomic_add(mine + 4, foreground, mask=outline)
-    tl.atomic_add(mine + 5, _parts(tl.load(boundary + place, mask=outline, other=0.0), ONE), mask=outline)
+    tl.atomic_add(mine + 2, one, mask=outline)
+    tl.atomic_add(mine + 3, _parts(tl.load(boundary + place, mask=outline, other=0.0), ONE), mask=outline)
     sides = (
         (y == 0).to(tl.int32) + (y + 1 == rows).to(tl.int32) + (x == 0).to(tl.int32) + (x + 1 == columns).to(tl.int32)
     )
-    tl.atomic_add(mine + 6, sides.to(tl.int64), mask=inside & (sides > 0))
-    bits = high.to(tl.int32, bitcast=True)
+    tl.atomic_add(mine + 4, sides.to(tl.int64), mask=inside & (sides > 0))
+    bits = tl.load(height + place, mask=inside, other=0.0).to(tl.int32, bitcast=True)
     # bits of negative floats fall where the floats rise: turned round they have the order of the floats
     tl.atomic_max(peaks + owner, tl.where(bits < 0, bits ^ 0x7FFFFFFF, bits), mask=inside)

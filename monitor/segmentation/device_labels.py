@@ -53,7 +53,7 @@ def instances_on_device(
     )
     outlined = cells
     if settings.confidence is not None:
-        cells = _believed(cells, cell, boundary, height, settings.confidence, pixel_um2)
+        cells = _believed(cells, cell, boundary, height, settings.confidence)
     within = (nucleus > 0.0) & (cells > 0)
     core = gaussian(nucleus_centre, settings.smooth_px / 2.0)
     least_px = settings.min_nucleus_um2 / pixel_um2
@@ -61,16 +61,14 @@ def instances_on_device(
     return DeviceInstances(cells, nuclei, outlined)
 
 
-def _believed(
-    cells: Tensor, cell: Tensor, boundary: Tensor, height: Tensor, settings: CellConfidence, pixel_um2: float
-) -> Tensor:
+def _believed(cells: Tensor, cell: Tensor, boundary: Tensor, height: Tensor, settings: CellConfidence) -> Tensor:
     """Return [B, H, W] labels without the cells that the maps are not sure of; see `confidence`."""
     counts = cells.amax((1, 2))
     most = int(counts.max())
     sums, peaks = (_host(some) for some in steps_for(cells).sums(cells, cell, boundary, height, most))
     names = np.zeros((len(cells), most + 1), np.int32)
     for frame, count in enumerate(counts.tolist()):
-        columns = columns_of(sums[frame, 1 : count + 1], peaks[frame, 1 : count + 1], pixel_um2)
+        columns = columns_of(sums[frame, 1 : count + 1], peaks[frame, 1 : count + 1])
         names[frame, : count + 1] = renamed(believed(columns, settings))
     first = torch.arange(len(cells), dtype=torch.int32, device=cells.device)[:, None, None] * (most + 1)
     return steps_for(cells).named(cells + first, torch.from_numpy(names.ravel()).to(cells.device))

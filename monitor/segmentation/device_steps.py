@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from monitor.segmentation.confidence import MOST_HEIGHT, ONE, SUMS
+from monitor.segmentation.confidence import ONE
 from monitor.segmentation.flood import LEVELS
 from monitor.segmentation.merging import STEP
 
@@ -117,7 +117,7 @@ def tallies(basin: Tensor, level: Tensor, count: int) -> tuple[Tensor, Tensor]:
 def sums(cells: Tensor, cell: Tensor, boundary: Tensor, height: Tensor, most: int) -> tuple[Tensor, Tensor]:
     """Return what the maps say of each cell; see `confidence`.
 
-    Labels are [B, H, W] int32 from 0 to `most`. Sums are [B, most + 1, 7] int64, peaks [B, most + 1] float32; those of
+    Labels are [B, H, W] int32 from 0 to `most`. Sums are [B, most + 1, 5] int64, peaks [B, most + 1] float32; those of
     label 0 mean nothing.
     """
     frames, rows, columns = cells.shape
@@ -129,14 +129,13 @@ def sums(cells: Tensor, cell: Tensor, boundary: Tensor, height: Tensor, most: in
     border[:, rows - 1] += 1
     border[:, :, 0] += 1
     border[:, :, columns - 1] += 1
-    inside, high = _parts_of(cell), (height.clamp(-MOST_HEIGHT, MOST_HEIGHT) * ONE + 0.5).floor().int()
-    parts = [torch.ones_like(cells), high, inside, outline, inside * outline, _parts_of(boundary) * outline, border]
+    parts = [torch.ones_like(cells), _parts_of(cell), outline, _parts_of(boundary) * outline, border]
     owner = cells.long() + torch.arange(frames, device=cells.device)[:, None, None] * (most + 1)
-    held = torch.zeros((frames * (most + 1), SUMS), dtype=torch.int64, device=cells.device)
+    held = torch.zeros((frames * (most + 1), 5), dtype=torch.int64, device=cells.device)
     held.index_add_(0, owner.flatten(), torch.stack([part.flatten().long() for part in parts], 1))
     peaks = torch.full((frames * (most + 1),), -torch.inf, device=cells.device)
     peaks.scatter_reduce_(0, owner.flatten(), height.flatten(), "amax")
-    return held.view(frames, most + 1, SUMS), peaks.view(frames, most + 1)
+    return held.view(frames, most + 1, 5), peaks.view(frames, most + 1)
 
 
 def _parts_of(logit: Tensor) -> Tensor:

@@ -47,7 +47,7 @@ def instances_of(maps: NDArray[np.float32], order: Order, settings: DecodeSettin
     outlined, height = _outlined(maps, order, settings, pixel_um2)
     cells = outlined
     if settings.confidence is not None:
-        columns = evidence(cells, maps[order[0]], maps[order[2]], height, pixel_um2)
+        columns = evidence(cells, maps[order[0]], maps[order[2]], height)
         cells = without_unsure(cells, believed(columns, settings.confidence))
     within = (nucleus > 0.0) & (cells > 0)
     if not within.any():
@@ -61,10 +61,9 @@ def instances_of(maps: NDArray[np.float32], order: Order, settings: DecodeSettin
 def outlines_with_evidence(
     maps: NDArray[np.float32], order: Order, settings: DecodeSettings, pixel_size_um: float
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """Return (Y, X) labels of all outlined cells, unsure ones too, and their (N, 7) evidence; see `instances_of`."""
-    pixel_um2 = pixel_size_um**2
-    cells, height = _outlined(maps, order, settings, pixel_um2)
-    return cells, evidence(cells, maps[order[0]], maps[order[2]], height, pixel_um2)
+    """Return (Y, X) labels of all outlined cells, unsure ones too, and their (N, 4) evidence; see `instances_of`."""
+    cells, height = _outlined(maps, order, settings, pixel_size_um**2)
+    return cells, evidence(cells, maps[order[0]], maps[order[2]], height)
 
 
 def _outlined(

@@ -33,7 +33,7 @@ def fit_confidence(
     Parameters
     ----------
     columns, right
-        Of each field the (N, 7) evidence of its outlined cells and whether each is one (IoU at least 0.5).
+        Of each field the (N, 4) evidence of its outlined cells and whether each is one (IoU at least 0.5).
     missed
         True cells that no outline fits, in all fields.
 
@@ -69,7 +69,7 @@ def _probability(columns: NDArray[np.float64], weights: NDArray[np.float64]) -> 
 
 
 def _weights(columns: NDArray[np.float64], right: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return intercept and coefficients, (8,), for columns as they are."""
+    """Return intercept and coefficients, (5,), for columns as they are."""
     middle, spread = columns.mean(0), np.maximum(columns.std(0), 1e-9)
     design = np.column_stack([np.ones(len(columns)), (columns - middle) / spread])
     ridge = RIDGE * len(columns) * np.diag([0.0, *np.ones(columns.shape[1])])

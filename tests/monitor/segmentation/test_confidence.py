@@ -31,15 +31,12 @@ def scene() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 
 
 def test_evidence_is_what_the_maps_say_of_each_cell() -> None:
-    found = dict(zip(CONFIDENCE_COLUMNS, evidence(*scene(), 2.0).T, strict=True))
+    found = dict(zip(CONFIDENCE_COLUMNS, evidence(*scene()).T, strict=True))
     np.testing.assert_allclose(found["peak"], [0.2, 0.7, -0.5], atol=1e-6)
-    np.testing.assert_allclose(found["centre"], [0.2, (24 * 0.2 + 0.7) / 25, -0.5], atol=1e-3)
     np.testing.assert_allclose(found["probability"], [0.9, (16 * 0.6 + 9 * 0.8) / 25, 0.9], atol=1e-3)
-    np.testing.assert_allclose(found["rim"], [0.9, 0.6, 0.9], atol=1e-3)
     np.testing.assert_allclose(found["edge"], 0.25, atol=1e-3)
     # 6 + 8 pixels lie on two borders, one of them on both; the outline is the other two sides
     np.testing.assert_allclose(found["border"], [14 / 13, 0.0, 0.0])
-    np.testing.assert_allclose(found["log_area"], np.log([96.0, 50.0, 50.0]))
 
 
 def test_a_device_sums_the_same() -> None:
@@ -47,12 +44,12 @@ def test_a_device_sums_the_same() -> None:
     stacked = [torch.from_numpy(np.stack([some, some[::-1].copy()])) for some in (cells, cell, boundary, height)]
     sums, peaks = device_steps.sums(*stacked, 3)
     for frame, turned in enumerate((False, True)):
-        ours = evidence(*(some[::-1].copy() if turned else some for some in scene()), 2.0)
-        np.testing.assert_allclose(columns_of(sums[frame, 1:].numpy(), peaks[frame, 1:].numpy(), 2.0), ours, atol=1e-3)
+        ours = evidence(*(some[::-1].copy() if turned else some for some in scene()))
+        np.testing.assert_allclose(columns_of(sums[frame, 1:].numpy(), peaks[frame, 1:].numpy()), ours, atol=1e-3)
 
 
 def test_who_is_likely_enough_stays_and_names_have_no_gaps() -> None:
-    columns = evidence(*scene(), 2.0)
+    columns = evidence(*scene())
     by_probability = ANY.model_copy(update={"intercept": -7.5, "probability": 10.0, "least": 0.5})
     kept = believed(columns, by_probability)
     assert kept.tolist() == [True, False, True]
