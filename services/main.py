@@ -10,6 +10,7 @@ import typer
 
 from services.alarms.commands import app as alarms_app
 from services.assays.commands import app as assay_app
+from services.dashboard.command import app as dashboard_app
 
 app = typer.Typer(
     name="cellvigil",
@@ -31,6 +32,7 @@ engine_app = typer.Typer(help="What runs the network here.", no_args_is_help=Tru
 app.add_typer(engine_app, name="engine")
 app.add_typer(assay_app, name="assay")
 app.add_typer(alarms_app, name="alarms")
+app.add_typer(dashboard_app, name="dashboard")
 
 
 class EngineName(StrEnum):

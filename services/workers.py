@@ -11,11 +11,11 @@ import structlog
 from monitor.errors import ModelRefused, SettingsError
 from monitor.frames.reader import ReadLimits
 from monitor.messages import MACHINE, OperatorActed
-from services.clock import Clock, ScaledClock, SystemClock
+from services.clock import Clock, make_clock
 from services.frame_files import FrameFiles
 from services.memory import keep_freed_memory
 from services.record.sqlite import SqliteRecord
-from services.settings import ClockSettings, Settings
+from services.settings import Settings
 from services.state_folder import StateFolder
 from services.transport.file_blobs import FileLabels
 from services.transport.redis_streams import RedisBus
@@ -73,16 +73,6 @@ def run_worker(
             return make(settings, state, bus, record, replica).run(stop, drain=drain)
     finally:
         bus.close()
-
-
-def make_clock(settings: ClockSettings) -> Clock:
-    """Return the clock that the settings ask for."""
-    if settings.speed == 1.0 and settings.origin is None:
-        return SystemClock()
-    if settings.origin is None or settings.started is None:
-        message = "clock: a speed other than 1 needs `clock.origin` and `clock.started`; leave all three out otherwise"
-        raise SettingsError(message, reason="clock")
-    return ScaledClock(settings.origin, settings.started, settings.speed)
 
 
 @contextmanager

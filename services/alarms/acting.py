@@ -23,7 +23,7 @@ from services.ledger import Ledger
 from services.record.sqlite import SqliteRecord
 from services.state_folder import StateFolder
 from services.transport.server import server_status
-from services.workers import make_clock
+from services.clock import make_clock
 
 WAIT_S = 10.0
 LOOK_S = 0.1

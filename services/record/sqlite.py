@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS estimates (
   frame_id TEXT PRIMARY KEY, flask TEXT NOT NULL, acquired_at TEXT NOT NULL, revision INTEGER NOT NULL,
   fact TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS estimates_flask ON estimates (flask, acquired_at, frame_id);
+CREATE INDEX IF NOT EXISTS estimates_revised ON estimates (flask, revision);
 CREATE TABLE IF NOT EXISTS drifts (
   event_id TEXT PRIMARY KEY, flask TEXT NOT NULL, at TEXT NOT NULL, fact TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS alarms (

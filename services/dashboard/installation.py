@@ -1,0 +1,96 @@
+"""What the page is about and works with: one state folder, its settings, its users, and what was read of it."""
+
+import getpass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from monitor.errors import SettingsError
+from services.alarms.place import settings_of
+from services.clock import Clock
+from services.dashboard.guard import Guard
+from services.dashboard.pace import LoginPace
+from services.dashboard.rendering import Rendering
+from services.dashboard.users import Users
+from services.settings import DashboardSettings, Settings
+from services.state_folder import StateFolder
+
+if TYPE_CHECKING:
+    from services.dashboard.live import Hub
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """A state folder as the page sees it.
+
+    own: of the page, as it was started; settings: those in force in the state folder.
+    """
+
+    state: StateFolder
+    own: DashboardSettings
+    settings: Settings
+    clock: Clock
+    users: Users
+    guard: Guard
+    pace: LoginPace
+    rendering: Rendering
+    hub: "Hub"
+    secrets: dict[str, str] = field(default_factory=dict)
+
+
+def open_installation(settings: Settings) -> Installation:
+    """Open a state folder for the page; it may be empty yet.
+
+    Raises
+    ------
+    SettingsError
+        The settings that a run left in it cannot be used.
+    """
+    from services.dashboard.live import Hub
+    from services.clock import make_clock
+
+    state = StateFolder(settings.state.resolve())
+    left = state.root / "settings.json"
+    in_force = settings_of(state) if left.is_file() else settings
+    users = Users(state.users)
+    clock = make_clock(in_force.clock)
+    try:
+        local_name = getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        local_name = "local"
+    return Installation(
+        state=state,
+        own=settings.dashboard,
+        settings=in_force,
+        clock=clock,
+        users=users,
+        guard=Guard(users, settings.dashboard, local_name),
+        pace=LoginPace(),
+        rendering=Rendering(),
+        hub=Hub(state, in_force, clock, settings.dashboard.live_most),
+    )
+
+
+def check_reach(users: Users, own: DashboardSettings) -> None:
+    """Refuse to listen where strangers could reach a page that asks nobody who he is.
+
+    Raises
+    ------
+    SettingsError
+        `open_bind`, with what to do first.
+    """
+    from services.dashboard.guard import is_loopback
+
+    if is_loopback(own.host):
+        return
+    if not users.any():
+        message = (
+            f"{own.host} can be reached by others and there are no users; make one first: "
+            "`cellvigil dashboard user add NAME --role admin`, or listen on 127.0.0.1"
+        )
+        raise SettingsError(message, reason="open_bind")
+    if not own.secure:
+        message = (
+            f"passwords would go over the network to {own.host} in the clear; set dashboard.tls_certificate and tls_key, "
+            "or dashboard.behind_tls where a proxy speaks https, or listen on 127.0.0.1"
+        )
+        raise SettingsError(message, reason="open_bind")

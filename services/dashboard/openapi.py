@@ -1,0 +1,4 @@
+def document():
+    return b"{}", "0"
+def reference():
+    return []
