@@ -18,12 +18,11 @@ from monitor.errors import SettingsError
 from monitor.messages import AlarmStatus, Channel, OperatorActed, OperatorAction
 from services.alarms.culture_time import culture_time
 from services.alarms.place import opened, settings_of
-from services.clock import SystemClock
+from services.clock import SystemClock, make_clock
 from services.ledger import Ledger
 from services.record.sqlite import SqliteRecord
 from services.state_folder import StateFolder
 from services.transport.server import server_status
-from services.clock import make_clock
 
 WAIT_S = 10.0
 LOOK_S = 0.1

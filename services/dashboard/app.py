@@ -35,8 +35,12 @@ def make_app(installation: Installation) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with installation.hub.following():
-            yield
+        installation.measurer.warm_up()
+        try:
+            async with installation.hub.following():
+                yield
+        finally:
+            installation.measurer.close()
 
     by_path: dict[str, list[Endpoint]] = {}
     for endpoint in ENDPOINTS:

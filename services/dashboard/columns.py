@@ -27,6 +27,7 @@ NUMBERS = (
     "saturated",
     "cut",
     "merged",
+    "passes",
 )
 """Of each frame; t: seconds since 1970; potency, low, high: of the frame alone; the others as in `PotencyEstimated`."""
 AT = {name: place for place, name in enumerate(NUMBERS)}
@@ -71,6 +72,7 @@ def row_of(frame_id: str, revision: int, fact: dict[str, Any]) -> Row:
         quality["saturated_fraction"],
         quality.get("cut_fraction"),
         quality.get("merged_fraction"),
+        quality["passes"],
     )
     numbers = tuple(np.nan if value is None else float(value) for value in found)
     reason = None if worth["state"] == "ok" else worth["reason"] or "not_assessable"

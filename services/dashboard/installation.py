@@ -1,13 +1,14 @@
 """What the page is about and works with: one state folder, its settings, its users, and what was read of it."""
 
 import getpass
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from monitor.errors import SettingsError
 from services.alarms.place import settings_of
-from services.clock import Clock
-from services.dashboard.guard import Guard
+from services.clock import Clock, make_clock
+from services.dashboard.guard import Guard, is_loopback
+from services.dashboard.measuring import Measurer
 from services.dashboard.pace import LoginPace
 from services.dashboard.rendering import Rendering
 from services.dashboard.users import Users
@@ -16,6 +17,7 @@ from services.state_folder import StateFolder
 
 if TYPE_CHECKING:
     from services.dashboard.live import Hub
+    from services.dashboard.pictures import Kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,8 @@ class Installation:
     pace: LoginPace
     rendering: Rendering
     hub: "Hub"
-    secrets: dict[str, str] = field(default_factory=dict)
+    measurer: Measurer
+    pictures: "Kept"
 
 
 def open_installation(settings: Settings) -> Installation:
@@ -46,7 +49,7 @@ def open_installation(settings: Settings) -> Installation:
         The settings that a run left in it cannot be used.
     """
     from services.dashboard.live import Hub
-    from services.clock import make_clock
+    from services.dashboard.pictures import Kept
 
     state = StateFolder(settings.state.resolve())
     left = state.root / "settings.json"
@@ -67,6 +70,8 @@ def open_installation(settings: Settings) -> Installation:
         pace=LoginPace(),
         rendering=Rendering(),
         hub=Hub(state, in_force, clock, settings.dashboard.live_most),
+        measurer=Measurer(),
+        pictures=Kept(),
     )
 
 
@@ -78,8 +83,6 @@ def check_reach(users: Users, own: DashboardSettings) -> None:
     SettingsError
         `open_bind`, with what to do first.
     """
-    from services.dashboard.guard import is_loopback
-
     if is_loopback(own.host):
         return
     if not users.any():
@@ -90,7 +93,7 @@ def check_reach(users: Users, own: DashboardSettings) -> None:
         raise SettingsError(message, reason="open_bind")
     if not own.secure:
         message = (
-            f"passwords would go over the network to {own.host} in the clear; set dashboard.tls_certificate and tls_key, "
+            f"passwords would go to {own.host} in the clear; set dashboard.tls_certificate and dashboard.tls_key, "
             "or dashboard.behind_tls where a proxy speaks https, or listen on 127.0.0.1"
         )
         raise SettingsError(message, reason="open_bind")

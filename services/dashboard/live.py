@@ -20,6 +20,7 @@ from monitor.errors import CellvigilError
 from monitor.messages import MACHINE
 from services.clock import Clock
 from services.dashboard.columns import Columns
+from services.dashboard.courses import Courses
 from services.dashboard.guard import cookies_of
 from services.dashboard.quantities import QUANTITIES
 from services.dashboard.readings import Changes, Readings
@@ -56,6 +57,7 @@ class Hub:
 
     def __init__(self, state: StateFolder, settings: Settings, clock: Clock, most: int) -> None:
         self.readings = Readings(state)
+        self.courses = Courses(state, settings.culture)
         self._settings = settings
         self._clock = clock
         self._most = most

@@ -1,4 +1,6 @@
 def document():
     return b"{}", "0"
+
+
 def reference():
     return []

@@ -1,80 +1,81 @@
 """The pages for people: shells that the scripts fill; and what every page needs."""
 
+from pydantic import ConfigDict
+
 from services.dashboard.endpoint import ASK_AGAIN, Asked, Content, Given
 from services.dashboard.errors import NotFound
 from services.dashboard.openapi import document, reference
-from services.dashboard.shapes import Live, Me
-
-
-class FramesAt(Given):
-    """Which frame the viewer opens on; None is the newest. The others are the scripts' own."""
-
-    at: str | None = None
-    position: str | None = None
-    t: str | None = None
+from services.dashboard.shapes import Fleet, Live, Me
+from services.dashboard.tiles import fleet_of
 
 
 class Where(Given):
     """State of a page that its scripts keep in the address; the server has no use for it."""
 
-    model_config = {"frozen": True, "extra": "ignore"}
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     next: str = "/"
 
 
 def fleet_page(asked: Asked) -> Content:
-    """Every flask at a glance."""
+    """Show every flask at a glance."""
     return Content(template="fleet.html")
 
 
 def flask_page(asked: Asked) -> Content:
-    """One flask: its course, and why it is so."""
+    """Show one flask: its course, and why it is so."""
     return Content(template="flask.html", context={"flask": known_flask(asked)})
 
 
 def frames_page(asked: Asked) -> Content:
-    """The frames of a flask."""
+    """Show the frames of a flask."""
     return Content(template="frames.html", context={"flask": known_flask(asked)})
 
 
 def alarms_page(asked: Asked) -> Content:
-    """What stands, and what was."""
+    """Show the alarms that stand, and what was."""
     return Content(template="alarms.html")
 
 
 def health_page(asked: Asked) -> Content:
-    """How the installation is."""
+    """Show how the installation is."""
     return Content(template="health.html")
 
 
 def users_page(asked: Asked) -> Content:
-    """Who may sign in."""
+    """Show who may sign in."""
     return Content(template="users.html")
 
 
 def api_page(asked: Asked) -> Content:
-    """The reference of the interface, made from its description."""
+    """Show the reference of the interface, made from its description."""
     return Content(template="api.html", context={"reference": reference()})
 
 
 def openapi_document(asked: Asked) -> Content:
-    """The description of the interface after OpenAPI 3.1."""
+    """Return the description of the interface after OpenAPI 3.1."""
     body, etag = document()
     return Content(body, "application/json", cache=ASK_AGAIN, etag=etag)
 
 
 def static_file(asked: Asked) -> Content:
-    """Scripts, styles and icons."""
+    """Return a script, a style sheet or an icon."""
     return asked.page.rendering.static(asked.path["digest"], asked.path["name"])
 
 
 def favicon(asked: Asked) -> Content:
-    """The icon, where a browser looks for it by itself."""
+    """Return the icon, where a browser looks for it by itself."""
     return asked.page.rendering.static("", "favicon.svg")
 
 
+def fleet(asked: Asked) -> Fleet:
+    """Return every flask at a glance, the urgent ones first."""
+    page = asked.page
+    return fleet_of(page.hub.readings, page.settings, page.clock)
+
+
 def me(asked: Asked) -> Me:
-    """Who asks, and the secret that a change must carry."""
+    """Return who asks, and the secret that a change must carry."""
     visitor, rendering = asked.visitor, asked.page.rendering
     return Me(
         name=visitor.name,
@@ -87,7 +88,7 @@ def me(asked: Asked) -> Me:
 
 
 def healthz(asked: Asked) -> Live:
-    """Whether the process answers."""
+    """Say that the process answers."""
     return Live(status="ok")
 
 

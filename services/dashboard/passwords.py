@@ -26,7 +26,9 @@ def check_password(password: str, name: str) -> None:
         It is shorter than `LEAST` characters, longer than `MOST`, or made of the name or one character.
     """
     if not LEAST <= len(password) <= MOST:
-        raise SettingsError(f"a password has {LEAST} to {MOST} characters; a sentence is easy to keep", reason="password")
+        raise SettingsError(
+            f"a password has {LEAST} to {MOST} characters; a sentence is easy to keep", reason="password"
+        )
     if password.lower() == name.lower() or len(set(password)) < 4:
         raise SettingsError("this password is guessed at once; take a sentence", reason="password")
 

@@ -155,9 +155,10 @@ class Readings:
                 connection.execute("COMMIT")
 
     def _read_estimates(self, connection: sqlite3.Connection, changes: Changes) -> None:
-        query = f"SELECT rowid, flask, frame_id, revision, fact FROM estimates WHERE rowid > ? ORDER BY rowid LIMIT {PART}"
+        columns = "rowid, flask, frame_id, revision, fact"
+        news = f"SELECT {columns} FROM estimates WHERE rowid > ? ORDER BY rowid LIMIT {PART}"
         late: dict[str, float] = {}
-        while part := connection.execute(query, (self._rowid,)).fetchall():
+        while part := connection.execute(news, (self._rowid,)).fetchall():
             rows: dict[str, list[Row]] = defaultdict(list)
             for _, flask, frame_id, revision, fact in part:
                 rows[flask].append(row_of(frame_id, revision, from_json(fact)))

@@ -1,4 +1,4 @@
-"""Templates and static files: everything that the page looks like lies in this package, nothing comes from elsewhere."""
+"""Templates and static files: all that the page looks like lies in this package, nothing comes from elsewhere."""
 
 import hashlib
 import mimetypes

@@ -1,9 +1,10 @@
 """The page as a process: it listens, says where, and ends on a signal."""
 
 import asyncio
+import contextlib
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import uvicorn
 
@@ -79,14 +80,10 @@ async def _serve(
 class _Server(uvicorn.Server):
     """Leaves signals to the process, which has its own way of ending."""
 
-    def install_signal_handlers(self) -> None:
-        """Install none."""
-
-    def capture_signals(self):  # type: ignore[no-untyped-def]  # uvicorn's own is a context manager of no public type
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
         """Capture none."""
-        import contextlib
-
-        return contextlib.nullcontext()
+        yield
 
 
 def _bound(settings: Settings) -> socket.socket:

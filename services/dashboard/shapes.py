@@ -313,19 +313,23 @@ class CellItem(Shape):
 
 
 class FeatureName(Shape):
-    """What a feature is."""
+    """What a feature is; low, high: the values that the ends of the colours stand for, null where no cell has one."""
 
     label: str
     unit: str
     definition: str
+    low: float | None
+    high: float | None
 
 
 class CellPage(Shape):
-    """Every cell of a frame with its features."""
+    """Every cell of a frame with its features; colours: of `cells.png?colour_by=`, from low to high."""
 
     frame_id: str
     shape_px: tuple[int, int]
     features: dict[str, FeatureName]
+    colours: list[str]
+    no_value_colour: str
     cells: list[CellItem]
 
 

@@ -2,6 +2,8 @@
 
 from urllib.parse import urlsplit
 
+from pydantic import ConfigDict
+
 from services.dashboard.endpoint import Asked, Content, Given
 from services.dashboard.errors import NotSignedIn, Refused, TooMany
 from services.dashboard.guard import COOKIE
@@ -10,7 +12,7 @@ from services.dashboard.guard import COOKIE
 class Next(Given):
     """Where to go afterwards."""
 
-    model_config = {"frozen": True, "extra": "ignore"}
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     next: str = "/"
 
@@ -24,7 +26,7 @@ class Credentials(Given):
 
 
 def login_page(asked: Asked) -> Content:
-    """The form to sign in with."""
+    """Show the form to sign in with."""
     return _form(asked, own_path(asked.given.next), None, 200)
 
 

@@ -1,23 +1,47 @@
 """Every path of the page: one table, which the application, its description and the tests walk."""
 
-from services.dashboard import pages, signing_in
-from services.dashboard.endpoint import Endpoint
+from collections.abc import Callable
+
+from services.dashboard import frames, pages, pictures, series, signing_in, why
+from services.dashboard.endpoint import Asked, Content, Endpoint, Given, Nothing
 from services.dashboard.roles import Role
-from services.dashboard.shapes import Fleet, Live, Me
-from services.dashboard.endpoint import Asked
-from services.dashboard.tiles import fleet_of
+from services.dashboard.shapes import (
+    CellPage,
+    Fleet,
+    FrameDetail,
+    FramePage,
+    Live,
+    Me,
+    SeriesAnswer,
+    Shape,
+    Why,
+)
 
-HTML = "text/html; charset=utf-8"
+HTML, JPEG, PNG = "text/html; charset=utf-8", "image/jpeg", "image/png"
+API = "/api/v1"
+FRAME = f"{API}/frames/{{frame_id}}"
 
 
-def fleet(asked: Asked) -> Fleet:
-    """Every flask, the urgent ones first."""
-    page = asked.page
-    return fleet_of(page.hub.readings, page.settings, page.clock)
+def _page(path: str, call: Callable[[Asked], Content], role: Role | None = Role.VIEWER) -> Endpoint:
+    return Endpoint("GET", path, role, call, _summary(call), None, pages.Where, HTML, "page")
 
 
-def _page(path, call, role=Role.VIEWER, given=pages.Where):
-    return Endpoint("GET", path, role, call, (call.__doc__ or "").splitlines()[0], None, given, HTML, "page")
+def _get(
+    path: str,
+    call: Callable[[Asked], Shape],
+    answer: type[Shape],
+    given: type[Given] = Nothing,
+    role: Role | None = Role.VIEWER,
+) -> Endpoint:
+    return Endpoint("GET", f"{API}/{path}", role, call, _summary(call), answer, given)
+
+
+def _picture(path: str, call: Callable[[Asked], Content], media: str, given: type[Given] = Nothing) -> Endpoint:
+    return Endpoint("GET", f"{API}/{path}", Role.VIEWER, call, _summary(call), None, given, media)
+
+
+def _summary(call: Callable[..., object]) -> str:
+    return (call.__doc__ or "").strip().splitlines()[0]
 
 
 ENDPOINTS = (
@@ -33,6 +57,16 @@ ENDPOINTS = (
     _page("/favicon.ico", pages.favicon, None),
     _page("/static/{digest}/{name:path}", pages.static_file, None),
     Endpoint("GET", "/healthz", None, pages.healthz, "Whether it answers.", Live),
-    Endpoint("GET", "/api/v1/me", Role.VIEWER, pages.me, "Who asks.", Me),
-    Endpoint("GET", "/api/v1/fleet", Role.VIEWER, fleet, "Every flask.", Fleet),
+    _get("me", pages.me, Me),
+    _get("fleet", pages.fleet, Fleet),
+    _get("flasks/{flask:path}/series", series.series, SeriesAnswer, series.SeriesWanted),
+    _get("flasks/{flask:path}/why", why.why, Why, why.WhyWanted),
+    _get("flasks/{flask:path}/frames", frames.frame_list, FramePage, frames.FramesWanted),
+    _get("frames/{frame_id}", frames.frame_detail, FrameDetail),
+    _get("frames/{frame_id}/cells", why.cell_list, CellPage),
+    _picture("frames/{frame_id}/image.jpg", pictures.frame_image, JPEG, pictures.PictureWanted),
+    _picture("frames/{frame_id}/cells.png", pictures.cells_image, PNG, pictures.CellsWanted),
+    _picture("frames/{frame_id}/nuclei.png", pictures.nuclei_image, PNG, pictures.PictureWanted),
+    _picture("frames/{frame_id}/cells/{cell:int}.jpg", pictures.cell_image, JPEG),
 )
+"""Of paths that begin alike, the longer ones come first."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Literal
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from services.fleet import KEPT, STANDING, flask_state
 from services.ledger import median_gap_s
 from services.settings import Settings
 
+State = Literal["ok", "alarm", "stale", "no_data"]
 SPARK_S = 48 * 3600.0
 SPARK_POINTS = 120
 OF_MACHINE = frozenset((Channel.LAG, Channel.CLOCK, Channel.DISK, Channel.DELIVERY))
@@ -71,9 +73,8 @@ def tile_of(flask: str, readings: Readings, now: datetime) -> Tile:
     newest_at = None if newest_t is None else moment_of(newest_t)
     interval_s = median_gap_s([[moment_of(t) for t in columns.last_times(KEPT)]])
     raised = [one.channel for one in standings if one.status in STANDING]
-    state = flask_state(newest_at, interval_s, raised, now)
-    if newest_at is None and not raised:
-        state = "no_data"
+    nothing = newest_at is None and not raised
+    state: State = "no_data" if nothing else flask_state(newest_at, interval_s, raised, now)
     return Tile(
         flask=flask,
         state=state,

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 from monitor.errors import BackPressure, SettingsError
 from services.dashboard.passwords import check_password, hashed, matches
@@ -230,7 +229,9 @@ class Users:
 
     def by_token(self, token: str) -> Visitor | None:
         """Return whom a token acts as; None when there is no such token."""
-        query = "SELECT u.name, u.role, t.used_at FROM tokens AS t JOIN users AS u ON u.name = t.user WHERE t.digest = ?"
+        query = (
+            "SELECT u.name, u.role, t.used_at FROM tokens AS t JOIN users AS u ON u.name = t.user WHERE t.digest = ?"
+        )
         digest = _digest(token)
         with self._open() as connection:
             found = None if connection is None else connection.execute(query, (digest,)).fetchone()
