@@ -16,6 +16,7 @@ from services.settings import DashboardSettings, Settings
 from services.state_folder import StateFolder
 
 if TYPE_CHECKING:
+    from services.dashboard.health import Overview
     from services.dashboard.live import Hub
     from services.dashboard.pictures import Kept
 
@@ -38,6 +39,7 @@ class Installation:
     hub: "Hub"
     measurer: Measurer
     pictures: "Kept"
+    overview: "Overview"
 
 
 def open_installation(settings: Settings) -> Installation:
@@ -48,6 +50,7 @@ def open_installation(settings: Settings) -> Installation:
     SettingsError
         The settings that a run left in it cannot be used.
     """
+    from services.dashboard.health import Overview
     from services.dashboard.live import Hub
     from services.dashboard.pictures import Kept
 
@@ -72,6 +75,7 @@ def open_installation(settings: Settings) -> Installation:
         hub=Hub(state, in_force, clock, settings.dashboard.live_most),
         measurer=Measurer(),
         pictures=Kept(),
+        overview=Overview(),
     )
 
 

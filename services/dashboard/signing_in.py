@@ -4,9 +4,13 @@ from urllib.parse import urlsplit
 
 from pydantic import ConfigDict
 
+from monitor.errors import BackPressure
+from services.dashboard.accounts import note_deed
 from services.dashboard.endpoint import Asked, Content, Given
 from services.dashboard.errors import NotSignedIn, Refused, TooMany
 from services.dashboard.guard import COOKIE
+from services.dashboard.installation import Installation
+from services.telemetry import get_log
 
 
 class Next(Given):
@@ -39,10 +43,12 @@ def login(asked: Asked) -> Content:
         secret = page.users.sign_in(given.name, given.password)
         if secret is None:
             page.pace.failed(given.name, asked.address)
+            _note(page, "nobody", "failed to sign in as", given.name, f"from {asked.address}")
             raise NotSignedIn("name and password do not fit", reason="sign_in_failed")
     except (NotSignedIn, TooMany) as error:
         return _form(asked, target, error, error.status)
     page.pace.fitted(given.name, asked.address)
+    _note(page, given.name, "signed in", f"from {asked.address}")
     return Content(status=303, headers={"Location": target}, cookie=page.guard.cookie(secret))
 
 
@@ -51,6 +57,7 @@ def logout(asked: Asked) -> Content:
     secret = asked.cookies.get(COOKIE)
     if secret:
         asked.page.users.sign_out(secret)
+        _note(asked.page, asked.visitor.name, "signed out", "")
     return Content(status=303, headers={"Location": "/login"}, cookie=asked.page.guard.cookie(""))
 
 
@@ -63,6 +70,14 @@ def own_path(target: str) -> str:
     parts = urlsplit(target)
     plain = target.startswith("/") and not target.startswith("//") and "\\" not in target and target.isprintable()
     return target if plain and not parts.scheme and not parts.netloc and target.isascii() else "/"
+
+
+def _note(page: Installation, by: str | None, what: str, subject: str, why: str = "") -> None:
+    """Write it into the audit log; where that cannot be written now, whoever has to look must get in all the same."""
+    try:
+        note_deed(page, by, what, subject, why)
+    except BackPressure as error:
+        get_log("dashboard").warning("not_in_audit_log", what=what, by=by, subject=subject, error=str(error))
 
 
 def _form(asked: Asked, target: str, error: Refused | None, status: int) -> Content:
