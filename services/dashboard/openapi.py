@@ -1,11 +1,10 @@
-"""The interface described after OpenAPI 3.1, made from the table of endpoints and the shapes; nothing is written twice."""
+"""The interface described after OpenAPI 3.1, made from the table of endpoints and the shapes."""
 
 import json
 import re
 from functools import lru_cache
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
-from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from monitor import __version__
@@ -18,6 +17,9 @@ from services.dashboard.shapes import (
     Heartbeat,
     TileMessage,
 )
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 REF = "#/components/schemas/{model}"
 LIVE = (FleetMessage, EstimateMessage, TileMessage, AlarmsMessage, Heartbeat)

@@ -3,7 +3,20 @@
 from collections.abc import Callable
 
 from monitor.messages import OperatorAction
-from services.dashboard import accounts, alarms, frames, health, lists, pages, pictures, queue, series, signing_in, why
+from services.dashboard import (
+    accounts,
+    alarms,
+    frames,
+    health,
+    lists,
+    metrics,
+    pages,
+    pictures,
+    queue,
+    series,
+    signing_in,
+    why,
+)
 from services.dashboard.cursors import Paged
 from services.dashboard.endpoint import Asked, Content, Endpoint, Given, Nothing
 from services.dashboard.roles import Role
