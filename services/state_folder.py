@@ -42,6 +42,11 @@ class StateFolder:
         return self.root / "users.sqlite3"
 
     @property
+    def page(self) -> Path:
+        """Where the operator's page can be opened, while it can: JSON with `url` and `pid`."""
+        return self.root / "page.json"
+
+    @property
     def masks(self) -> Path:
         """Label images of cells and nuclei."""
         return self.root / "masks"

@@ -29,7 +29,7 @@ from services.transport.streams import FRAMES, segmented
 if TYPE_CHECKING:
     from services.ledger import Ledger
 
-WORKERS = ("ingester", "segmenter", "predictor", "notifier")
+WORKERS = ("ingester", "segmenter", "predictor", "notifier", "dashboard")
 DRAINED_S = 2.0
 """A draining ingester ends after so many seconds without news."""
 
@@ -59,6 +59,10 @@ def run_worker(
     keep_freed_memory()
     state = StateFolder(settings.state)
     state.create()
+    if name == "dashboard":
+        from services.dashboard.serve import serve
+
+        return serve(settings, stop)
     bus = RedisBus(ensure_server(settings.state, settings.server).url, settings.server.prefix)
     try:
         if name == "ingester":

@@ -1,18 +1,15 @@
 """Users and tokens on the page; the same as `cellvigil dashboard user` and `token`, each in the audit log."""
 
-import uuid
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 from pydantic import Field, SecretStr
 
-from services.audit import Deed
+from services.dashboard.deeds import note_deed
 from services.dashboard.endpoint import Asked, Given
-from services.dashboard.installation import Installation
 from services.dashboard.roles import Role
 from services.dashboard.shapes import Done, NewToken, TokenItem, UserItem, UserPage
 from services.dashboard.users import User
-from services.record.sqlite import SqliteRecord
 
 Named = Annotated[str, Field(min_length=1, max_length=64)]
 
@@ -48,7 +45,7 @@ def add_user(asked: Asked) -> Done:
     """Add somebody who may sign in."""
     given: NewUser = asked.given
     asked.page.users.add(given.name, given.role, given.password.get_secret_value())
-    note_deed(asked.page, asked.visitor.name, "added the user", f"{given.name} as {given.role}")
+    note_deed(asked.page.state, asked.visitor.name, "added the user", f"{given.name} as {given.role}")
     return Done(note=f"{given.name} may sign in now")
 
 
@@ -58,7 +55,7 @@ def change_user(asked: Asked) -> Done:
     password = None if given.password is None else given.password.get_secret_value()
     asked.page.users.change(name, role=given.role, password=password)
     what = " and ".join(filter(None, (given.role and f"role {given.role}", password and "password")))
-    note_deed(asked.page, asked.visitor.name, "changed the user", f"{name}: {what or 'nothing'}")
+    note_deed(asked.page.state, asked.visitor.name, "changed the user", f"{name}: {what or 'nothing'}")
     return Done(note=f"{name} has to sign in again")
 
 
@@ -66,7 +63,7 @@ def remove_user(asked: Asked) -> Done:
     """Remove somebody with all sign-ins and tokens."""
     name = asked.path["name"]
     asked.page.users.remove(name)
-    note_deed(asked.page, asked.visitor.name, "removed the user", name)
+    note_deed(asked.page.state, asked.visitor.name, "removed the user", name)
     return Done(note=f"{name} is removed")
 
 
@@ -74,7 +71,7 @@ def make_token(asked: Asked) -> NewToken:
     """Make a token for scripts, which acts as its user; it is shown this once."""
     given: TokenNamed = asked.given
     token = asked.page.users.make_token(given.user, given.name)
-    note_deed(asked.page, asked.visitor.name, "made the token", f"{given.name} of {given.user}")
+    note_deed(asked.page.state, asked.visitor.name, "made the token", f"{given.name} of {given.user}")
     return NewToken(user=given.user, name=given.name, token=token)
 
 
@@ -82,30 +79,8 @@ def remove_token(asked: Asked) -> Done:
     """Remove a token."""
     given: TokenNamed = asked.given
     asked.page.users.remove_token(given.user, given.name)
-    note_deed(asked.page, asked.visitor.name, "removed the token", f"{given.name} of {given.user}")
+    note_deed(asked.page.state, asked.visitor.name, "removed the token", f"{given.name} of {given.user}")
     return Done(note=f"{given.name} of {given.user} is removed")
-
-
-def note_deed(page: Installation, by: str | None, what: str, subject: str, why: str = "") -> None:
-    """Write into the audit log what somebody did; there is none before anything was recorded.
-
-    Raises
-    ------
-    BackPressure
-        The record cannot be written now.
-    """
-    if not page.state.record.is_file():
-        return
-    deed = Deed(
-        deed_id=uuid.uuid4().hex,
-        what=what,
-        subject=subject[:500],
-        at=datetime.now(UTC),
-        by=(by or "nobody")[:200],
-        why=why[:1000],
-    )
-    with SqliteRecord(page.state.record) as record:
-        record.put_deed(deed)
 
 
 def _item(user: User) -> UserItem:

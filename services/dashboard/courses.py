@@ -7,6 +7,7 @@ ahead in small portions, so that the first look at one does not wait.
 import sqlite3
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -40,6 +41,7 @@ class Trace:
 class _Followed:
     course: PotencyCourse
     rows: int = 0
+    ready: bool = False
     last: tuple[str, str] = ("", "")
     turn: threading.Lock = field(default_factory=threading.Lock)
 
@@ -50,7 +52,7 @@ class Courses:
     Parameters
     ----------
     culture
-        The settings that alarms are judged by; with others, `forget` what was folded.
+        The settings that alarms are judged by.
     """
 
     def __init__(self, state: StateFolder, culture: CultureSettings) -> None:
@@ -84,16 +86,26 @@ class Courses:
                 grows_below=course.grows_below,
             )
 
-    def work_ahead(self, flask: str, until: float) -> bool:
-        """Fold a flask for as long as `time.monotonic` is below `until`; True when it is up to date."""
-        followed = self._place(flask)
-        with followed.turn:
-            return self._catch_up(flask, followed, until)
+    def work_ahead(self, flasks: Sequence[str], until: float) -> None:
+        """Fold flasks that nobody has looked at yet, for as long as `time.monotonic` is below `until`."""
+        for flask in flasks:
+            followed = self._place(flask)
+            if followed.ready:
+                continue
+            with followed.turn:
+                followed.ready = self._catch_up(flask, followed, until)
+            if time.monotonic() >= until:
+                return
 
-    def forget(self, culture: CultureSettings) -> None:
-        """Fold everything anew, with other settings or of another record."""
-        with self._turn:
+    def follow(self, culture: CultureSettings) -> None:
+        """Judge by these settings: what was folded by others is forgotten."""
+        if culture is not self._culture and culture != self._culture:
             self._culture = culture
+            self.forget()
+
+    def forget(self) -> None:
+        """Fold everything anew, of another record or by other settings."""
+        with self._turn:
             self._followed = {}
 
     def _place(self, flask: str) -> _Followed:

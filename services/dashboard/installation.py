@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from monitor.errors import SettingsError
-from services.alarms.place import settings_of
-from services.clock import Clock, make_clock
+from services.clock import Clock
 from services.dashboard.guard import Guard, is_loopback
+from services.dashboard.in_force import InForce
 from services.dashboard.measuring import Measurer
 from services.dashboard.pace import LoginPace
 from services.dashboard.rendering import Rendering
@@ -23,15 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """A state folder as the page sees it.
-
-    own: of the page, as it was started; settings: those in force in the state folder.
-    """
+    """A state folder as the page sees it; own: the page's own settings, as it was started."""
 
     state: StateFolder
     own: DashboardSettings
-    settings: Settings
-    clock: Clock
+    in_force: InForce
     users: Users
     guard: Guard
     pace: LoginPace
@@ -40,6 +36,16 @@ class Installation:
     measurer: Measurer
     pictures: "Kept"
     overview: "Overview"
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force in the state folder."""
+        return self.in_force.settings
+
+    @property
+    def clock(self) -> Clock:
+        """The culture's clock."""
+        return self.in_force.clock
 
 
 def open_installation(settings: Settings) -> Installation:
@@ -55,28 +61,28 @@ def open_installation(settings: Settings) -> Installation:
     from services.dashboard.pictures import Kept
 
     state = StateFolder(settings.state.resolve())
-    left = state.root / "settings.json"
-    in_force = settings_of(state) if left.is_file() else settings
-    users = Users(state.users)
-    clock = make_clock(in_force.clock)
-    try:
-        local_name = getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        local_name = "local"
+    users, in_force = Users(state.users), InForce(state, settings)
     return Installation(
         state=state,
         own=settings.dashboard,
-        settings=in_force,
-        clock=clock,
+        in_force=in_force,
         users=users,
-        guard=Guard(users, settings.dashboard, local_name),
+        guard=Guard(users, settings.dashboard, whoever()),
         pace=LoginPace(),
         rendering=Rendering(),
-        hub=Hub(state, in_force, clock, settings.dashboard.live_most),
+        hub=Hub(state, in_force, settings.dashboard.live_most),
         measurer=Measurer(),
         pictures=Kept(),
         overview=Overview(),
     )
+
+
+def whoever() -> str:
+    """Return the name of this process's user; a container's may have none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "local"
 
 
 def check_reach(users: Users, own: DashboardSettings) -> None:

@@ -7,6 +7,7 @@ does not take what it is sent is dropped: it joins again by itself and gets ever
 import asyncio
 import contextlib
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -18,10 +19,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from monitor.errors import CellvigilError
 from monitor.messages import MACHINE
-from services.clock import Clock
 from services.dashboard.columns import Columns
 from services.dashboard.courses import Courses
 from services.dashboard.guard import cookies_of
+from services.dashboard.in_force import InForce
 from services.dashboard.quantities import QUANTITIES
 from services.dashboard.readings import Changes, Readings
 from services.dashboard.roles import Role, may
@@ -34,7 +35,6 @@ from services.dashboard.shapes import (
     TileMessage,
 )
 from services.dashboard.tiles import fleet_of, machine_of, open_of, tile_of, unseen_of
-from services.settings import Settings
 from services.state_folder import StateFolder
 from services.telemetry import get_log
 
@@ -49,17 +49,18 @@ SESSION_S = 60.0
 WAITING_MOST = 200
 """Messages that a tab may leave lying."""
 NEW_MOST = 50
+AHEAD_S = 0.05
+"""How long a look may fold flasks ahead when nothing is new."""
 POLICY, TRY_LATER, GOING = 1008, 1013, 1001
 
 
 class Hub:
     """Follows a state folder and tells every tab."""
 
-    def __init__(self, state: StateFolder, settings: Settings, clock: Clock, most: int) -> None:
+    def __init__(self, state: StateFolder, in_force: InForce, most: int) -> None:
         self.readings = Readings(state)
-        self.courses = Courses(state, settings.culture)
-        self._settings = settings
-        self._clock = clock
+        self.courses = Courses(state, in_force.settings.culture)
+        self._in_force = in_force
         self._most = most
         self._tabs: set[asyncio.Queue[str | None]] = set()
         self._states: dict[str, str] = {}
@@ -127,12 +128,17 @@ class Hub:
             get_log("dashboard").warning("not_read", error=str(error), mend="tried again at once")
             return []
         messages: list[BaseModel] = self._told(changes) if changes else []
+        if changes.anew:
+            self.courses.forget()
+        self.courses.follow(self._in_force.settings.culture)
+        if not changes:
+            self.courses.work_ahead(self.readings.flasks(), time.monotonic() + AHEAD_S)
         if now_s >= self._states_due:
             self._states_due = now_s + STATES_S
             messages += self._grown_stale()
         if now_s >= self._beat_due:
             self._beat_due = now_s + HEARTBEAT_S
-            messages.append(Heartbeat(now=self._clock.now(), revision=self.readings.revision))
+            messages.append(Heartbeat(now=self._in_force.clock.now(), revision=self.readings.revision))
         return messages
 
     def _told(self, changes: Changes) -> list[BaseModel]:
@@ -153,13 +159,13 @@ class Hub:
 
     def fleet_message(self) -> FleetMessage:
         """Return everything at once."""
-        fleet = fleet_of(self.readings, self._settings, self._clock)
+        fleet = fleet_of(self.readings, self._in_force.settings, self._in_force.clock)
         self._states = {tile.flask: tile.state for tile in fleet.flasks}
         return FleetMessage(fleet=fleet)
 
     def _estimate(self, flask: str, changes: Changes) -> EstimateMessage:
         with self.readings.lock:
-            tile = tile_of(flask, self.readings, self._clock.now())
+            tile = tile_of(flask, self.readings, self._in_force.clock.now())
             points = newest_points(self.readings.columns(flask))
         self._states[flask] = tile.state
         new = changes.frames.get(flask, [])[-NEW_MOST:]
@@ -167,12 +173,12 @@ class Hub:
 
     def _tile(self, flask: str) -> TileMessage:
         with self.readings.lock:
-            tile = tile_of(flask, self.readings, self._clock.now())
+            tile = tile_of(flask, self.readings, self._in_force.clock.now())
         self._states[flask] = tile.state
         return TileMessage(flask=flask, tile=tile)
 
     def _grown_stale(self) -> list[BaseModel]:
-        now, moved = self._clock.now(), []
+        now, moved = self._in_force.clock.now(), []
         with self.readings.lock:
             for flask in self.readings.flasks():
                 if flask != MACHINE:

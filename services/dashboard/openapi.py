@@ -3,7 +3,7 @@
 import json
 import re
 from functools import lru_cache
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic.json_schema import models_json_schema
 
@@ -64,11 +64,11 @@ def document() -> tuple[bytes, str]:
 def described() -> dict[str, Any]:
     """Return the description."""
     endpoints = api_endpoints()
-    models = {endpoint.answer for endpoint in endpoints if endpoint.answer is not None}
-    bodies = {endpoint.given for endpoint in endpoints if endpoint.method == "POST"}
+    models: set[type[BaseModel]] = {endpoint.answer for endpoint in endpoints if endpoint.answer is not None}
+    bodies: set[type[BaseModel]] = {endpoint.given for endpoint in endpoints if endpoint.method == "POST"}
     wanted: list[tuple[type[BaseModel], Any]] = [
-        *((model, "serialization") for model in sorted({*models, ErrorAnswer, *LIVE}, key=lambda one: one.__name__)),
-        *((model, "validation") for model in sorted(bodies, key=lambda one: one.__name__)),
+        *((model, "serialization") for model in sorted({*models, ErrorAnswer, *LIVE}, key=_name)),
+        *((model, "validation") for model in sorted(bodies, key=_name)),
     ]
     names, schemas = models_json_schema(wanted, ref_template=REF)
     paths: dict[str, dict[str, Any]] = {}
@@ -114,6 +114,10 @@ def api_endpoints() -> list[Endpoint]:
     from services.dashboard.table import ENDPOINTS  # the table names the endpoint that this module serves
 
     return [endpoint for endpoint in ENDPOINTS if endpoint.kind == "api"]
+
+
+def _name(model: type[BaseModel]) -> str:
+    return model.__name__
 
 
 def _path(endpoint: Endpoint) -> str:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from monitor.errors import BackPressure, SettingsError
 from monitor.messages import FrameArrived, FrameFailed
-from services.dashboard.accounts import note_deed
+from services.dashboard.deeds import note_deed
 from services.dashboard.endpoint import Asked
 from services.dashboard.errors import Conflict, NotFound, NotNow
 from services.dashboard.installation import Installation
@@ -78,7 +78,7 @@ def requeue_letter(asked: Asked) -> Requeued:
     if stream is None:
         raise NotFound(f"the dead letter {entry_id!r} is in the queue again already", reason="no_letter")
     subject = f"dead letter {entry_id}" + (f" of frame {frame_id[:12]}" if frame_id else "")
-    note_deed(page, asked.visitor.name, "put into the queue again", subject, asked.given.comment)
+    note_deed(page.state, asked.visitor.name, "put into the queue again", subject, asked.given.comment)
     return Requeued(id=entry_id, stream=stream, note=f"in the queue again ({stream})")
 
 

@@ -39,13 +39,14 @@ SELECT name FROM names WHERE name IS NOT NULL
 class Changes:
     """What a look brought: flasks with new or revised estimates and their new frames, flasks whose alarms moved.
 
-    whole: flasks came or went, so that everything must be looked at again.
+    whole: flasks came or went, so that everything must be looked at again; anew: it is another record than before.
     """
 
     frames: dict[str, list[str]] = field(default_factory=dict)
     revised: set[str] = field(default_factory=set)
     alarms: set[str] = field(default_factory=set)
     whole: bool = False
+    anew: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.frames or self.revised or self.alarms or self.whole)
@@ -102,20 +103,29 @@ class Readings:
         changes = Changes()
         self._follow_file(changes)
         if self._connection is not None:
-            version = self._connection.execute("PRAGMA data_version").fetchone()[0]
-            news = version != self._version
-            if news or (self._sums_wanted and time.monotonic() >= self._sums_due):
-                with self._snapshot(self._connection) as connection:
-                    if news:
-                        self._read_estimates(connection, changes)
-                        self._read_standings(connection, changes)
-                    self._read_revisions(connection, changes)
-                self._version = version
+            try:
+                self._read(self._connection, changes)
+            except sqlite3.Error:
+                # what was taken of this look stays; the count of rows and revisions shows what is missing
+                self._version, self._sums_due, self._sums_wanted = None, 0.0, True
+                raise
         self._read_ledger(changes)
         if changes:
             self.revision += 1
         self.loaded = True
         return changes
+
+    def _read(self, connection: sqlite3.Connection, changes: Changes) -> None:
+        version = connection.execute("PRAGMA data_version").fetchone()[0]
+        news = version != self._version
+        if not news and not (self._sums_wanted and time.monotonic() >= self._sums_due):
+            return
+        with self._snapshot(connection):
+            if news:
+                self._read_estimates(connection, changes)
+                self._read_standings(connection, changes)
+            self._read_revisions(connection, changes)
+        self._version = version
 
     def close(self) -> None:
         """Close the connection."""
@@ -137,7 +147,7 @@ class Readings:
             with self.lock:
                 self._flasks.clear()
                 self._standings.clear()
-            changes.whole = True
+            changes.whole = changes.anew = True
         self._file, self._version, self._rowid, self._ledger_due = file, None, 0, 0.0
         if file is not None:
             uri = f"{self._state.record.resolve().as_uri()}?mode=ro"
@@ -146,10 +156,10 @@ class Readings:
             )
 
     @contextmanager
-    def _snapshot(self, connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    def _snapshot(self, connection: sqlite3.Connection) -> Iterator[None]:
         connection.execute("BEGIN")
         try:
-            yield connection
+            yield
         finally:
             with suppress(sqlite3.Error):
                 connection.execute("COMMIT")

@@ -2,16 +2,21 @@
 
 import asyncio
 import contextlib
+import json
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import uvicorn
 
 from monitor.errors import SettingsError
 from services.dashboard.app import make_app
 from services.dashboard.installation import Installation, check_reach, open_installation
+from services.dashboard.users import Users
 from services.settings import Settings
+from services.state_folder import StateFolder
 from services.telemetry import get_log
 
 GRACE_S = 1
@@ -32,8 +37,45 @@ def serve(settings: Settings, stop: threading.Event, listening: Callable[[str], 
     check_reach(installation.users, settings.dashboard)
     with _bound(settings) as listener:
         url = url_of(installation, listener)
-        asyncio.run(_serve(installation, listener, stop, lambda: listening(url)))
+
+        def tell() -> None:
+            _write(installation.state.page, {"url": url, "pid": os.getpid()})
+            listening(url)
+
+        try:
+            asyncio.run(_serve(installation, listener, stop, tell))
+        finally:
+            installation.state.page.unlink(missing_ok=True)
     return 0
+
+
+def check_page(settings: Settings) -> None:
+    """Refuse now what the page would refuse when it starts.
+
+    Raises
+    ------
+    SettingsError
+        Strangers could reach it, or the address is taken.
+    """
+    check_reach(Users(StateFolder(settings.state).users), settings.dashboard)
+    _bound(settings).close()
+
+
+def address_of_page(state: StateFolder) -> str | None:
+    """Return where the page of a state folder can be opened; None while it cannot."""
+    try:
+        found: str = json.loads(state.page.read_text(encoding="utf-8"))["url"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return found
+
+
+def _write(file: Path, told: dict[str, object]) -> None:
+    """Write a small file whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(".part")
+    part.write_text(json.dumps(told), encoding="utf-8")
+    part.replace(file)
 
 
 def url_of(installation: Installation, listener: socket.socket) -> str:

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from pydantic import ConfigDict
 
 from monitor.errors import BackPressure
-from services.dashboard.accounts import note_deed
+from services.dashboard.deeds import note_deed
 from services.dashboard.endpoint import Asked, Content, Given
 from services.dashboard.errors import NotSignedIn, Refused, TooMany
 from services.dashboard.guard import COOKIE
@@ -75,7 +75,7 @@ def own_path(target: str) -> str:
 def _note(page: Installation, by: str | None, what: str, subject: str, why: str = "") -> None:
     """Write it into the audit log; where that cannot be written now, whoever has to look must get in all the same."""
     try:
-        note_deed(page, by, what, subject, why)
+        note_deed(page.state, by, what, subject, why)
     except BackPressure as error:
         get_log("dashboard").warning("not_in_audit_log", what=what, by=by, subject=subject, error=str(error))
 
