@@ -33,18 +33,34 @@ function told(alarm) {
   return words.length ? h("p", { class: "muted small" }, `Told: ${words.join("; ")}`) : null;
 }
 
+const wordsOf = (alarm) => get(`alarms/${part(alarm.flask)}/${part(alarm.channel)}/words`);
+
+/** How sure the detector is, at once and without a tap; a card without it is still a card. */
+function sureness(alarm) {
+  const line = h("p", { hidden: true });
+  wordsOf(alarm).then(
+    ({ words }) => {
+      if (!words["how sure"]) return;
+      put(line, h("b", {}, "How sure: "), words["how sure"]);
+      line.hidden = false;
+    },
+    () => {},
+  );
+  return line;
+}
+
 function details(alarm) {
   const host = h("div", {});
   const load = async () => {
     if (host.childElementCount) return;
     try {
-      const { words } = await get(`alarms/${part(alarm.flask)}/${part(alarm.channel)}/words`);
+      const { words } = await wordsOf(alarm);
       put(host, h("dl", { class: "words" }, Object.entries(words).map(([name, text]) => [h("dt", {}, name), h("dd", {}, text)])));
     } catch (error) {
       put(host, h("p", { class: "muted" }, error.message));
     }
   };
-  return h("details", { ontoggle: load }, h("summary", {}, "How sure, and why"), host);
+  return h("details", { ontoggle: load }, h("summary", {}, "Everything about it"), host);
 }
 
 function links(alarm, here) {
@@ -60,11 +76,13 @@ export function alarmCard(alarm, now, { done, here = false } = {}) {
   return h(
     "article",
     { class: "alarm", data: { status: alarm.status, priority: alarm.priority || "none", flask: alarm.flask, channel: alarm.channel } },
-    h("h3", {}, statusIcon(alarm.status), here ? null : [h("bdi", {}, name), " "], h("span", {}, plain(alarm.channel)), h("span", { class: "badge" }, [alarm.priority, status].filter(Boolean).join(", "))),
+    h("h3", {}, statusIcon(alarm.status), here ? null : h("bdi", {}, name), h("span", { class: "channel" }, plain(alarm.channel)), h("span", { class: "badge" }, [alarm.priority, status].filter(Boolean).join(", "))),
     alarm.what ? h("p", { class: "what" }, alarm.what) : null,
     timing(alarm, now),
+    here && alarm.raised_at ? sureness(alarm) : null,
     alarm.action ? h("p", { class: "do" }, icon("arrow"), h("span", {}, h("b", {}, "Do: "), alarm.action)) : null,
-    alarm.consequence ? h("p", { class: "muted" }, `Otherwise: ${alarm.consequence}`) : null,
+    alarm.likely_cause ? h("p", { class: "muted" }, `Likely: ${alarm.likely_cause}`) : null,
+    alarm.consequence ? h("p", { class: "muted" }, `If nothing is done: ${alarm.consequence}`) : null,
     who(alarm),
     alarm.waiting.length ? h("p", { class: "muted", role: "status" }, `Noted, takes effect as soon as the chain runs: ${alarm.waiting.join("; ")}`) : null,
     actions(alarm, done),

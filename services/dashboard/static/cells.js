@@ -1,7 +1,7 @@
 // One cell of a frame: chosen by a click or step by step, with all that was measured on it.
 import { get } from "./api.js";
 import { h, put } from "./dom.js";
-import { number } from "./words.js";
+import { number, unit } from "./words.js";
 
 const contains = ([top, left, bottom, right], y, x) => y >= top && y <= bottom && x >= left && x <= right;
 const distance = ([cy, cx], y, x) => Math.hypot(cy - y, cx - x);
@@ -32,8 +32,17 @@ export class CellPicker {
       return false;
     }
     const asked = this.detail.frame_id;
-    this.page ??= await get(`frames/${asked}/cells`);
-    return this.detail.frame_id === asked;
+    if (this.page) return true;
+    put(this.host, h("p", { class: "muted" }, "measuring the cells…"));
+    try {
+      const page = await get(`frames/${asked}/cells`);
+      if (this.detail.frame_id !== asked) return false; // another frame is shown by now
+      this.page = page;
+      return true;
+    } catch (error) {
+      put(this.host, h("p", { class: "muted" }, error.message));
+      return false;
+    }
   }
 
   async #pick(y, x) {
@@ -64,7 +73,7 @@ export class CellPicker {
       return;
     }
     const about = this.page.features;
-    const row = ([name, value]) => [h("dt", { title: about[name]?.definition ?? "" }, about[name]?.label ?? name), h("dd", {}, `${number(value)} ${about[name]?.unit ?? ""}`)];
+    const row = ([name, value]) => [h("dt", { title: about[name]?.definition ?? "" }, about[name]?.label ?? name), h("dd", {}, `${number(value)} ${unit(about[name]?.unit)}`)];
     put(
       this.host,
       h("p", {}, h("b", {}, `Cell ${cell.cell}`), ` (${this.at + 1} of ${this.page.cells.length})`, cell.whole ? "" : ", cut by the border: it counts in no mean"),

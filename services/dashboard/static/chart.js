@@ -8,6 +8,7 @@ import { day, dayTime, fullTime, shortTime } from "./zone.js";
 const DAY = 86_400;
 const GUTTER = 52;
 const RIGHT = 14;
+const MANY_DOTS = 400;
 
 const probe = h("span", { hidden: true });
 
@@ -24,7 +25,7 @@ function axes(spec) {
   const line = { stroke: colour("grid"), width: 1 };
   const look = { stroke: colour("muted"), font: font(12), grid: line, ticks: { ...line, size: 4 } };
   return [
-    { ...look, show: true, size: spec.times ? 34 : 8, values: (u, splits) => (spec.times ? timeLabels(u, splits) : splits.map(() => "")), space: 88 },
+    { ...look, show: true, size: spec.times ? 42 : 8, values: (u, splits) => (spec.times ? timeLabels(u, splits) : splits.map(() => "")), space: 88 },
     { ...look, size: GUTTER, gap: 4, values: (u, splits) => splits.map((v) => number(v, 4)), space: 28 },
   ];
 }
@@ -43,11 +44,11 @@ function curve(one) {
   return {
     label: one.label,
     stroke,
-    width: one.dots ? 0 : 1.75,
+    width: 1.75,
     dash: one.dash,
     spanGaps: false,
     paths: one.dots ? () => null : undefined,
-    points: one.dots ? { show: true, size: 4, fill: stroke, stroke, width: 0 } : { show: one.t.length < 3, size: 6 },
+    points: one.dots ? { show: true, size: one.t.length > MANY_DOTS ? 2.5 : 4.5, fill: stroke, stroke, width: 0 } : { show: one.t.length < 3, size: 6 },
     value: (u, v) => (v === null || v === undefined ? "–" : number(v, 3)),
   };
 }

@@ -1,23 +1,27 @@
 // One flask: its course on one time axis, its alarms, and why the newest estimate is what it is.
 import { alarmCard } from "./alarm_card.js";
 import { get, part } from "./api.js";
+import { change } from "./change.js";
 import { overview, panel } from "./chart.js";
 import { byId, h, put, say, table } from "./dom.js";
-import { icon, trendIcon } from "./icons.js";
+import { icon } from "./icons.js";
 import { on } from "./live.js";
 import { panels } from "./panels.js";
 import { preset, PRESETS, TimeRange } from "./range.js";
-import { number, percent, signed, span, stateWord, whole } from "./words.js";
+import { number, percent, plain, span, stateWord, whole } from "./words.js";
 import { fromInput, fullTime, shortTime, toInput, zoneName } from "./zone.js";
 import { showWhy } from "./why.js";
 
 const flask = document.body.dataset.flask;
 const path = `flasks/${part(flask)}`;
-const PANEL_ORDER_MS = 250; // several estimates in a row are one redrawing
+const TOGETHER_MS = 250; // several estimates in a row are one redrawing
+const OVERVIEW_PX = 300;
+const OVERVIEW_MS = 60_000;
 const charts = byId("charts");
 const range = new TimeRange();
 let answer = null;
-let whole_course = null; // low-resolution course of the whole time, for the overview
+let wholeCourse = null; // low-resolution course of the whole time, for the overview
+let overviewDue = 0;
 let drawn = [];
 let asking = null;
 let later = 0;
@@ -28,10 +32,10 @@ function headline(tile) {
     byId("headline"),
     h("span", { class: "state", data: { state: tile.state } }, icon(known && tile.state === "alarm" ? "acknowledged" : tile.state), stateWord(tile.state)),
     tile.potency === null
-      ? h("span", {}, tile.reason ?? "not assessable")
+      ? h("span", {}, tile.reason ? plain(tile.reason) : tile.state === "no_data" ? "" : "not assessable")
       : h("span", {}, h("b", { class: "big" }, `${whole(tile.potency)} %`), ` potency, 90 % interval ${whole(tile.low)}–${whole(tile.high)}`),
-    tile.trend_per_day === null ? null : h("span", {}, trendIcon(tile.trend_per_day), ` ${signed(tile.trend_per_day)} points per day`),
-    h("span", {}, `confluency ${percent(tile.confluency)}, ${whole(tile.cells)} cells`),
+    tile.potency === null ? null : h("span", { title: "points of potency" }, change(tile.spark)),
+    tile.cells === null ? null : h("span", {}, `confluency ${percent(tile.confluency)}, ${whole(tile.cells)} cells`),
     h("span", {}, tile.last_frame_at ? `last frame ${span(tile.last_frame_age_s)} ago, ${fullTime(tile.last_frame_at)}` : "no frame yet"),
   );
 }
@@ -39,7 +43,9 @@ function headline(tile) {
 async function loadHeadline() {
   const fleet = await get("fleet");
   const tile = fleet.flasks.find((one) => one.flask === flask);
-  if (tile) headline(tile);
+  if (!tile) return;
+  headline(tile);
+  if (tile.last_frame_at) range.last ??= Date.parse(tile.last_frame_at) / 1000;
 }
 
 async function loadAlarms() {
@@ -58,10 +64,15 @@ async function loadSeries() {
   const signal = asking.signal;
   answer = await get(`${path}/series`, { from, to, width }, { signal });
   range.extent(answer.first_t, answer.last_t);
-  if (!whole_course || range.isAll) {
-    whole_course = (range.isAll ? answer : await get(`${path}/series`, { width: 300, names: "potency" }, { signal })).series.potency ?? null;
-  }
+  await loadOverview(signal);
   draw();
+}
+
+async function loadOverview(signal) {
+  if (range.isAll) wholeCourse = answer.series.potency ?? null;
+  else if (!wholeCourse || Date.now() > overviewDue) wholeCourse = (await get(`${path}/series`, { width: OVERVIEW_PX, names: "potency" }, { signal })).series.potency ?? null;
+  else return;
+  overviewDue = Date.now() + OVERVIEW_MS;
 }
 
 function draw() {
@@ -74,7 +85,7 @@ function draw() {
   if (answer.first_t === null) return;
   const shown = range.shown(answer);
   drawn = panels(answer, draw).map((spec) => panel(charts, spec, shown, { zoomed, all, picked }));
-  if (whole_course?.t.length) drawn.push(overview(charts, whole_course, range.full(), shown, zoomed));
+  if (wholeCourse?.t.length) drawn.push(overview(charts, wholeCourse, range.full(), shown, zoomed));
   say(byId("zone-note"), `${shortTime(shown[0])} – ${shortTime(shown[1])}, times in ${zoneName()}`);
   presets();
   between(shown);
@@ -102,7 +113,7 @@ function all() {
 function picked(t) {
   const frames = answer.series.potency_frame ?? answer.series.potency;
   if (!frames?.t.length) return;
-  location.assign(`/flasks/${part(flask)}/frames?time=${Math.round(t)}`);
+  location.assign(`/flasks/${part(flask)}/frames?t=${Math.round(t)}`);
 }
 
 function presets() {
@@ -163,7 +174,7 @@ on("estimate", (message) => {
   later = setTimeout(() => {
     if (range.follows) reload();
     showWhy(byId("why"), flask).catch(complain);
-  }, PANEL_ORDER_MS);
+  }, TOGETHER_MS);
 });
 on("tile", (message) => message.flask === flask && headline(message.tile));
 on("alarms", (message) => {
@@ -172,8 +183,7 @@ on("alarms", (message) => {
   reload();
 });
 const everything = () => {
-  reload();
-  loadHeadline().catch(complain);
+  loadHeadline().then(reload, complain);
   afterAction();
   showWhy(byId("why"), flask).catch(complain);
 };

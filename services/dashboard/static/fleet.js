@@ -1,16 +1,21 @@
 // Every flask at a glance, the most urgent first.
+import { act, mayAct } from "./acting.js";
 import { get, part } from "./api.js";
+import { change } from "./change.js";
 import { byId, h, put, say } from "./dom.js";
-import { icon, statusIcon, trendIcon } from "./icons.js";
+import { icon, statusIcon } from "./icons.js";
 import { on } from "./live.js";
 import { sparkline } from "./spark.js";
-import { DASH, percent, potencyWords, shortChannel, signed, span, stateWord, statusWord, whole } from "./words.js";
+import { DASH, isUnseen, percent, plain, potencyWords, shortChannel, span, stateWord, statusWord, whole } from "./words.js";
 import { fullTime, shortTime } from "./zone.js";
 
 const REFRESH_MS = 60_000; // ages grow while nothing arrives
+const LOUD = ["out_of_service", "shelved", "acknowledged", "returned_unacknowledged", "latched", "unacknowledged"];
+const SHORT_STATUS = { normal: "ok", suppressed: "not judged" };
 const STATES = ["alarm", "stale", "no_data", "ok"];
 const tiles = new Map(); // flask -> {data, element}
 let now = null;
+let floor = null; // percent; the curves show where it lies
 let shown = null; // one state, or all
 
 function tile(data) {
@@ -19,16 +24,17 @@ function tile(data) {
     "li",
     { class: "tile", data: { state: data.state, flask: data.flask, ...(worst && { status: worst.status, priority: worst.priority }) } },
     heading(data, worst),
-    h("div", { class: "tile-mid" }, potency(data), sparkline(data)),
+    h("div", { class: "tile-mid" }, potency(data), sparkline(data, floor)),
     facts(data),
     channels(data.channels),
     worst ? cause(worst, data.alarms.length) : null,
+    worst && isUnseen(worst.status) && mayAct() ? acknowledge(data.flask, worst) : null,
   );
 }
 
 function heading(data, worst) {
   const known = worst?.status === "acknowledged";
-  const words = data.state === "alarm" ? (known ? "acknowledged" : `${worst?.priority ?? ""} alarm`) : stateWord(data.state);
+  const words = data.state === "alarm" ? (known ? "acknowledged" : `alarm, ${worst?.priority}`) : stateWord(data.state);
   return h(
     "h2",
     {},
@@ -39,15 +45,14 @@ function heading(data, worst) {
 
 function potency(data) {
   if (data.potency === null || data.potency === undefined) {
-    return h("div", { class: "potency none" }, h("span", { class: "big" }, DASH), h("span", { class: "range" }, data.reason ?? (data.state === "no_data" ? "no estimate yet" : "not assessable")));
+    return h("div", { class: "potency none" }, h("span", { class: "big" }, DASH), h("span", { class: "range" }, data.reason ? plain(data.reason) : data.state === "no_data" ? "no estimate yet" : "not assessable"));
   }
-  const slope = data.trend_per_day;
   return h(
     "div",
     { class: "potency" },
     h("span", { class: "big" }, whole(data.potency), h("small", {}, "%")),
     h("span", { class: "range", title: "90 % interval, percent of the reference lot" }, `${whole(data.low)}–${whole(data.high)}`),
-    h("span", { class: "trend", title: "percentage points per day" }, slope === null || slope === undefined ? "no trend yet" : [trendIcon(slope), `${signed(slope)} / day`]),
+    h("span", { class: "trend" }, change(data.spark)),
     h("span", { class: "sr" }, potencyWords(data)),
   );
 }
@@ -63,19 +68,39 @@ function facts(data) {
   );
 }
 
+/** Channels by how they stand: those that need a look by name, the others as a count. */
 function channels(all) {
-  return h(
-    "ul",
-    { class: "channels", "aria-label": "Channels" },
-    Object.entries(all ?? {}).map(([channel, status]) =>
-      h("li", { data: { status }, title: `${channel}: ${statusWord(status)}` }, statusIcon(status), h("span", { "aria-hidden": "true" }, shortChannel(channel)), h("span", { class: "sr" }, `${channel}: ${statusWord(status)}`)),
-    ),
-  );
+  const groups = new Map();
+  for (const [channel, status] of Object.entries(all)) groups.set(status, [...(groups.get(status) ?? []), channel]);
+  const order = [...groups].sort(([a], [b]) => LOUD.indexOf(b) - LOUD.indexOf(a));
+  const item = ([status, names]) => {
+    const quiet = !LOUD.includes(status);
+    const allWell = groups.size === 1 && status === "normal";
+    const text = quiet ? `${names.length} ${allWell ? "channels " : ""}${SHORT_STATUS[status] ?? statusWord(status)}` : names.map(shortChannel).join(", ");
+    return h("li", { data: { status }, title: `${statusWord(status)}: ${names.join(", ")}` }, statusIcon(status), h("span", { "aria-hidden": "true" }, text), h("span", { class: "sr" }, `${names.join(", ")}: ${statusWord(status)}`));
+  };
+  return h("ul", { class: "channels", "aria-label": "Channels" }, order.map(item));
 }
 
 function cause(alarm, count) {
-  const more = count > 1 ? ` and ${count - 1} more` : "";
-  return h("p", { class: "cause" }, h("b", {}, `${alarm.channel} since ${shortTime(alarm.since, now)}${more}. `), alarm.cause);
+  const more = count > 1 ? `, ${count - 1} more` : "";
+  return h("p", { class: "cause" }, h("b", {}, `since ${shortTime(alarm.since, now)}${more}: `), alarm.cause);
+}
+
+/** For the small screen, where the tile is what one has in one's hand: one tap. */
+function acknowledge(flask, alarm) {
+  const button = h("button", { type: "button", class: "primary tap" }, "Acknowledge", h("span", { class: "sr" }, ` ${flask} ${alarm.channel}`));
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    try {
+      say(button, (await act({ flask, channel: alarm.channel }, "acknowledge", { comment: "" })).note);
+      await reload();
+    } catch (error) {
+      say(button, `Not done: ${error.message}`);
+      button.disabled = false;
+    }
+  });
+  return button;
 }
 
 function order() {
@@ -127,6 +152,7 @@ function asOf() {
 
 function take(fleet) {
   now = Date.parse(fleet.now) / 1000;
+  floor = fleet.floor;
   const here = new Set(fleet.flasks.map((data) => data.flask));
   for (const flask of tiles.keys()) if (!here.has(flask)) tiles.delete(flask);
   fleet.flasks.forEach(place);

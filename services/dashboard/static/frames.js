@@ -31,7 +31,7 @@ async function around(position, moment) {
 
 async function start() {
   const asked = new URLSearchParams(location.search);
-  const id = asked.get("at") ?? (await nearest(asked.get("position"), asked.get("time")));
+  const id = asked.get("at") ?? (await nearest(asked.get("position"), asked.get("t")));
   if (!id) return nothing("No frame of this flask has arrived yet.");
   await open(id);
   if (asked.get("cell")) await cells.show(Number(asked.get("cell")));
@@ -112,8 +112,8 @@ function scrubber() {
   byId("after").disabled = !shown.after;
   const marks = frames.map((frame) => h("li", { data: { state: frame.state }, class: frame.frame_id === shown.frame_id ? "here" : "" }));
   put(byId("ticks"), marks.length <= 400 ? marks : []);
-  byId("ticks").dataset.from = frames.length ? shortTime(frames[0].acquired_at) : "";
-  byId("ticks").dataset.to = frames.length ? shortTime(frames.at(-1).acquired_at) : "";
+  say(byId("first-time"), frames.length ? shortTime(frames[0].acquired_at) : "");
+  say(byId("last-time"), frames.length ? fullTime(frames.at(-1).acquired_at) : "");
 }
 
 const complain = (error) => {

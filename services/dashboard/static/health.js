@@ -37,7 +37,7 @@ function workers(health) {
   put(byId("workers"), beats, queues);
 }
 
-const pairs = (facts) => h("dl", { class: "numbers" }, Object.entries(facts).filter(([, value]) => value !== null && value !== "").map(([name, value]) => [h("dt", {}, plain(name)), h("dd", { class: "digest" }, typeof value === "number" ? number(value, 4) : String(value))]));
+const pairs = (facts) => h("dl", { class: "numbers" }, Object.entries(facts).filter(([, value]) => value !== null && value !== "").map(([name, value]) => [h("dt", {}, plain(name)), h("dd", { class: "digest" }, typeof value === "number" ? number(value, 4) : typeof value === "boolean" ? (value ? "yes" : "no") : String(value))]));
 
 function engine(found) {
   if (!found) return put(byId("engine"), h("p", { class: "muted" }, "No frame has been segmented yet."));
@@ -82,7 +82,7 @@ const dead = new Pages(
   (cursor) => get("dead-letters", { cursor }),
   (items, answer) => {
     const rows = items.map((one) => [shortTime(one.since), h("span", {}, h("bdi", { class: "path" }, one.source ?? one.frame_id?.slice(0, 12) ?? plain(one.kind)), h("br"), h("span", { class: "muted small" }, `${one.stage}: ${plain(one.reason)}. ${one.detail}`)), requeue(one)]);
-    put(byId("dead"), table([`since (${zoneName()})`, "what and why", ""], rows, { empty: answer.available ? "none" : "the queue cannot be asked: the chain is not running", caption: "Dead letters" }));
+    put(byId("dead"), table([{ text: `since (${zoneName()})`, class: "nowrap" }, "what and why", ""], rows, { empty: answer.available ? "none" : "the queue cannot be asked: the chain is not running", caption: "Dead letters" }));
   },
   byId("more-dead"),
 );
@@ -100,8 +100,8 @@ const quarantine = new Pages(
 const audit = new Pages(
   (cursor) => get("audit", { cursor, limit: AUDIT }),
   (items) => {
-    const rows = items.map((one) => [String(one.number), shortTime(one.written_at), h("span", {}, h("bdi", {}, one.flask), one.channel ? ` ${one.channel}` : "", one.by ? [" by ", h("bdi", {}, one.by)] : "", `: ${one.text}`)]);
-    put(byId("audit"), table([{ text: "line", class: "number" }, `written (${zoneName()})`, "what"], rows, { empty: "empty", caption: "Audit log, newest first" }));
+    const rows = items.map((one) => [String(one.number), shortTime(one.written_at), h("span", {}, h("bdi", {}, one.flask), one.channel ? ` ${one.channel}` : "", `: ${one.text}`)]);
+    put(byId("audit"), table([{ text: "line", class: "number" }, { text: `written (${zoneName()})`, class: "nowrap" }, "what"], rows, { empty: "empty", caption: "Audit log, newest first" }));
   },
   byId("more-audit"),
 );

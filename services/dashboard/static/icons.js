@@ -43,8 +43,8 @@ const OF_STATUS = {
 
 export const statusIcon = (status) => icon(OF_STATUS[status] ?? "no_data");
 
-/** An arrow turned by a slope: flat, half down or up, full down or up. */
-export function trendIcon(perDay) {
-  const turn = perDay <= -10 ? "falls" : perDay <= -3 ? "sinks" : perDay >= 10 ? "climbs" : perDay >= 3 ? "rises" : "flat";
+/** An arrow turned by a change in points: flat, half down or up, full down or up. */
+export function trendIcon(points) {
+  const turn = points <= -10 ? "falls" : points <= -3 ? "sinks" : points >= 10 ? "climbs" : points >= 3 ? "rises" : "flat";
   return icon("arrow", `trend-${turn}`);
 }

@@ -1,5 +1,8 @@
 // What is drawn over curves: lines that mean something, alarms, assay results, and the forecast.
 import { colour, font } from "./chart.js";
+import { whole } from "./words.js";
+
+const NEAR = 90; // pixels to the right edge in which labels stand on the left
 
 const pixel = () => window.devicePixelRatio || 1;
 
@@ -26,7 +29,8 @@ function level(u, ctx, bbox, line) {
   ctx.lineTo(bbox.left + bbox.width, y);
   ctx.stroke();
   ctx.setLineDash([]);
-  tag(ctx, line.label, bbox.left + 6 * pixel(), y - 4 * pixel(), colour(line.colour));
+  const x = line.right ? bbox.left + bbox.width - 6 * pixel() : bbox.left + 6 * pixel();
+  tag(ctx, line.label, x, y + (line.right ? 13 : -5) * pixel(), colour(line.colour), line.right ? "right" : "left");
 }
 
 function tag(ctx, text, x, y, ink, align = "left") {
@@ -60,7 +64,7 @@ function alarm(u, ctx, bbox, one, named) {
   ctx.lineTo(from + size * 0.6, top + size);
   ctx.lineTo(from - size * 0.6, top + size);
   ctx.fill();
-  const nearRight = from > bbox.left + bbox.width - 90 * pixel();
+  const nearRight = from > bbox.left + bbox.width - NEAR * pixel();
   tag(ctx, `${one.channel} alarm`, from + (nearRight ? -8 : 8) * pixel(), top + size, ink, nearRight ? "right" : "left");
 }
 
@@ -75,8 +79,9 @@ function upright(ctx, bbox, x, ink, dash) {
   ctx.setLineDash([]);
 }
 
-function assay(u, ctx, one) {
+function assay(u, ctx, bbox, one) {
   const x = atX(u, one.at);
+  const nearRight = x > bbox.left + bbox.width - NEAR * pixel();
   const y = atY(u, one.value);
   const size = 6 * pixel();
   ctx.beginPath();
@@ -90,7 +95,7 @@ function assay(u, ctx, one) {
   ctx.lineWidth = 2 * pixel();
   ctx.strokeStyle = colour("ink");
   ctx.stroke();
-  tag(ctx, "assay", x + size + 3 * pixel(), y + 4 * pixel(), colour("ink"));
+  tag(ctx, `assay ${whole(one.value)} %`, x + (nearRight ? -1 : 1) * (size + 3 * pixel()), y + 4 * pixel(), colour("ink"), nearRight ? "right" : "left");
 }
 
 function cone(u, ctx, forecast) {
@@ -115,6 +120,6 @@ export function drawMarks(u, spec) {
     for (const one of spec.alarms ?? []) alarm(u, ctx, bbox, one, spec.names_alarms);
     if (spec.forecast) cone(u, ctx, spec.forecast);
     for (const line of spec.lines ?? []) level(u, ctx, bbox, line);
-    for (const one of spec.assays ?? []) assay(u, ctx, one);
+    for (const one of spec.assays ?? []) assay(u, ctx, bbox, one);
   });
 }

@@ -1,19 +1,19 @@
 // What is drawn of a flask, panel by panel: potency, the detector's sum, cells, confluency, and the quality of images.
 import { h } from "./dom.js";
-import { number, whole } from "./words.js";
+import { number, unit, whole } from "./words.js";
 import { fullTime } from "./zone.js";
 
 const COLOURS = ["accent", "curve-2", "curve-3", "curve-4", "curve-5"];
 const TALL = 290;
-const LOW = 132;
+const LOW = 118;
 const QUALITY_KEY = "cellvigil-quality";
 
 const span = (alarm) => ({ priority: alarm.priority, channel: alarm.channel, raised: alarm.raised_at, cleared: alarm.cleared_at, onset: alarm.onset_at });
 
-function ends(course, unit) {
+function ends(course, of) {
   const values = course.v.filter((v) => v !== null);
   if (!values.length) return "no values";
-  return `from ${number(values[0])} to ${number(values.at(-1))} ${unit}, lowest ${number(Math.min(...values))}, highest ${number(Math.max(...values))}`;
+  return `from ${number(values[0])} to ${number(values.at(-1))} ${of}, lowest ${number(Math.min(...values))}, highest ${number(Math.max(...values))}`;
 }
 
 /** A forecast as a fan from the newest value to the goal: between the earliest and the latest time of crossing. */
@@ -28,13 +28,43 @@ function fan(forecast) {
   return { t: times, v: times.map((at) => within(along(t, at))), low: times.map((_, i) => Math.min(fast[i], slow[i])), high: times.map((_, i) => Math.max(fast[i], slow[i])) };
 }
 
+/** One value per time, where several positions were taken at once: their mean. */
+function mean(course) {
+  const t = [...new Set(course.t)];
+  if (t.length === course.t.length) return course;
+  const sums = new Map();
+  course.t.forEach((at, i) => {
+    if (course.v[i] === null) return;
+    const [sum, n] = sums.get(at) ?? [0, 0];
+    sums.set(at, [sum + course.v[i], n + 1]);
+  });
+  return { t, v: t.map((at) => (sums.has(at) ? sums.get(at)[0] / sums.get(at)[1] : null)) };
+}
+
+/** One value per time, where several positions were taken at once: the last, which has seen the others. */
+function last({ t, v, low, high }) {
+  const kept = t.map((at, i) => i).filter((i) => t[i + 1] !== t[i]);
+  const of = (values) => values && kept.map((i) => values[i]);
+  return { t: of(t), v: of(v), low: of(low), high: of(high) };
+}
+
+/** Times that differ by a second where several positions were taken at once, so that every dot has its own. */
+const apart = ({ t, v }) => ({ t: t.map((at, i) => (t[i - 1] === at ? at + 1 : at)), v });
+
+/** Single frames are dots without their own intervals, which would hide everything else. */
+function curveOf(answer, name, colour) {
+  const dots = name.endsWith("_frame");
+  const course = dots ? apart(answer.series[name]) : last(answer.series[name]);
+  return { ...course, label: answer.names[name].label, colour: dots ? "usual" : colour, dots };
+}
+
 function potencyPanel(answer) {
   const names = Object.keys(answer.names).filter((name) => answer.names[name].group === "potency" && answer.series[name]);
-  const curves = names.map((name, i) => ({ ...answer.series[name], label: answer.names[name].label, colour: COLOURS[i % COLOURS.length], dots: name.includes("frame") }));
+  const curves = names.map((name, i) => curveOf(answer, name, COLOURS[i % COLOURS.length]));
   curves.sort((a, b) => Number(b.dots) - Number(a.dots));
-  if (answer.baseline) curves.unshift({ t: answer.baseline.t, v: answer.baseline.v, label: answer.baseline.provisional ? "usual (provisional)" : "usual", colour: "usual", dash: [2, 3] });
+  if (answer.baseline) curves.unshift({ ...last({ ...answer.baseline, low: null, high: null }), label: answer.baseline.provisional ? "usual (provisional)" : "usual", colour: "usual", dash: [2, 3] });
   const lines = [{ y: answer.floor, label: `floor ${whole(answer.floor)} %`, colour: "warn", keep: true }];
-  if (answer.limit !== null) lines.push({ y: answer.limit, label: `limit ${whole(answer.limit)} %`, colour: "muted", dash: [2, 2] });
+  if (answer.limit !== null) lines.push({ y: answer.limit, label: `limit ${whole(answer.limit)} %`, colour: "muted", dash: [2, 2], right: true });
   const ahead = answer.forecast?.potency;
   const main = answer.series.potency ?? curves.at(-1);
   return {
@@ -62,9 +92,9 @@ function cusumPanel(answer) {
   return {
     id: "cusum",
     title: "Detector",
-    unit: `${cusum.detector}: how much evidence of a fall has added up; an alarm at the limit`,
+    unit: "CUSUM: how much evidence of a fall has added up; an alarm at the limit",
     height: LOW,
-    curves: [{ t: cusum.t, v: cusum.v, label: "sum", colour: "curve-2" }],
+    curves: [{ ...last(cusum), label: "sum", colour: "curve-2" }],
     lines: [{ y: cusum.limit, label: `limit ${number(cusum.limit)}`, colour: "alarm", keep: true }],
     alarms: answer.alarms.filter((one) => one.channel === "potency").map(span),
     from_zero: true,
@@ -73,27 +103,33 @@ function cusumPanel(answer) {
 }
 
 function single(answer, name, colour, factor = 1) {
-  const course = answer.series[name];
+  const course = mean(answer.series[name]);
   const about = answer.names[name];
   const scaled = (values) => values?.map((v) => (v === null ? null : v * factor));
-  const shown = { ...course, v: scaled(course.v), low: scaled(course.low), high: scaled(course.high) };
-  const unit = factor === 100 ? "%" : about.unit;
+  const shown = { t: course.t, v: scaled(course.v) };
+  const of = factor === 100 ? "%" : unit(about.unit);
   return {
     id: name,
     title: about.label[0].toUpperCase() + about.label.slice(1),
-    unit,
+    unit: of,
     height: LOW,
     curves: [{ ...shown, label: about.label, colour }],
     alarms: [],
     from_zero: true,
-    says: `${about.label} ${ends(shown, unit)}`,
+    says: `${about.label} ${ends(shown, of)}`,
   };
 }
 
 function culturePanels(answer) {
-  return Object.keys(answer.names)
-    .filter((name) => answer.names[name].group === "culture" && answer.series[name])
-    .map((name, i) => single(answer, name, COLOURS[(i + 2) % COLOURS.length], name === "confluency" ? 100 : 1));
+  const { cells, nuclei } = answer.series;
+  const shown = [];
+  if (cells) {
+    const counts = single(answer, "cells", "curve-3");
+    if (nuclei) counts.curves.push({ ...mean(nuclei), label: answer.names.nuclei.label, colour: "curve-4" });
+    shown.push({ ...counts, title: "Cells and nuclei", unit: "in a field" });
+  }
+  if (answer.series.confluency) shown.push({ ...single(answer, "confluency", "accent", 100), lines: [{ y: 100 * answer.confluency_goal, label: `goal ${whole(100 * answer.confluency_goal)} %`, colour: "muted" }] });
+  return shown;
 }
 
 function qualityPanel(answer, redraw) {

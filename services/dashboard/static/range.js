@@ -3,6 +3,8 @@
 const HOUR = 3600;
 const DAY = 24 * HOUR;
 const LEAST = 15 * 60;
+const ROOM = 0.015;
+const FORECAST_ROOM = 0.35;
 
 const LENGTHS = { "24 h": DAY, "3 d": 3 * DAY, "7 d": 7 * DAY, all: null };
 export const PRESETS = Object.keys(LENGTHS);
@@ -14,7 +16,7 @@ export class TimeRange {
     this.from = null;
     this.to = null;
     this.length = null;
-    this.preset = "all";
+    this.newest("3 d", LENGTHS["3 d"]);
   }
 
   get isAll() {
@@ -55,7 +57,7 @@ export class TimeRange {
 
   window() {
     if (this.preset === "all") return this.full();
-    if (this.preset) return [this.last - this.length, this.last];
+    if (this.preset) return this.last - this.length > this.first ? [this.last - this.length, this.last] : this.full();
     return [this.from, this.to];
   }
 
@@ -84,9 +86,10 @@ export class TimeRange {
   /** The time axis: a forecast that lies ahead gets room where the newest frame is shown. */
   shown(answer) {
     const [from, to] = this.window();
+    if (!this.follows) return [from, to];
     const ahead = answer.forecast?.potency;
-    if (!this.follows || !ahead) return [from, to];
-    return [from, Math.min(Math.max(to, ahead.high_t), to + 0.35 * (to - from))];
+    const room = ROOM * (to - from);
+    return [from, ahead ? Math.min(Math.max(to + room, ahead.high_t), to + FORECAST_ROOM * (to - from)) : to + room];
   }
 }
 

@@ -1,10 +1,9 @@
-// A flask's last two days as a small curve, with its interval now as a bar at the end; the numbers stand beside it.
+// A flask's last two days as a small curve over the floor, with its interval now as a bar at the end.
 import { svg } from "./dom.js";
 
 const WIDTH = 200;
 const HEIGHT = 60;
 const ROOM = 8; // for the bar of the interval
-const TOP = 120;
 const USUAL = 100;
 
 function runs(values) {
@@ -21,21 +20,18 @@ function runs(values) {
   return found;
 }
 
-export function sparkline({ spark, low, high }) {
+export function sparkline({ spark, low, high }, floor) {
   const drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "spark", preserveAspectRatio: "none", "aria-hidden": "true", focusable: "false" });
   if (!spark?.t?.length) return drawing;
   const from = spark.t[0];
   const length = Math.max(1, spark.t.at(-1) - from);
-  const top = Math.max(TOP, spark.high ?? 0, high ?? 0);
+  const known = [spark.low, spark.high, low, high, floor].filter((v) => v !== null && v !== undefined);
+  const [bottom, top] = [Math.min(...known, USUAL) - ROOM, Math.max(...known, USUAL) + ROOM / 2];
   const x = (t) => (((t - from) / length) * (WIDTH - ROOM)).toFixed(1);
-  const y = (v) => (HEIGHT - (Math.min(Math.max(v, 0), top) / top) * HEIGHT).toFixed(1);
-  const base = y(0);
-  drawing.append(svg("line", { x1: 0, x2: WIDTH, y1: y(USUAL), y2: y(USUAL), class: "spark-usual" }));
+  const y = (v) => (HEIGHT - ((v - bottom) / (top - bottom)) * HEIGHT).toFixed(1);
+  if (floor !== null) drawing.append(svg("line", { x1: 0, x2: WIDTH, y1: y(floor), y2: y(floor), class: "spark-floor" }));
   for (const run of runs(spark.potency)) {
-    const points = run.map((i) => `${x(spark.t[i])},${y(spark.potency[i])}`);
-    const [first, last] = [x(spark.t[run[0]]), x(spark.t[run.at(-1)])];
-    drawing.append(svg("polygon", { points: [`${first},${base}`, ...points, `${last},${base}`].join(" "), class: "spark-area" }));
-    drawing.append(svg("polyline", { points: points.join(" "), class: "spark-line" }));
+    drawing.append(svg("polyline", { points: run.map((i) => `${x(spark.t[i])},${y(spark.potency[i])}`).join(" "), class: "spark-line" }));
   }
   if (low !== null && high !== null) {
     const at = WIDTH - ROOM / 2;

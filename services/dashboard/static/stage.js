@@ -1,7 +1,7 @@
 // A frame with its outlines laid over it; the picture is fetched as large as it is shown, and no larger.
 import { get } from "./api.js";
 import { h, put, say, svg } from "./dom.js";
-import { number } from "./words.js";
+import { number, unit } from "./words.js";
 
 const MOST = 8;
 const WIDTHS = [640, 1024, 1600, 2400, 4096];
@@ -63,9 +63,10 @@ export class Stage {
     if (!outlined) return [];
     const layer = (kind, source) => h("img", { class: `layer layer-${kind}`, src: source, alt: "", draggable: "false" });
     const wanted = [];
-    if (this.feature) wanted.push(layer("fill", `/api/v1/frames/${id}/cells.png?colour_by=${encodeURIComponent(this.feature)}`));
-    if (this.outlines.cells) wanted.push(layer("cells", `/api/v1/frames/${id}/cells.png`));
-    if (this.outlines.nuclei) wanted.push(layer("nuclei", `/api/v1/frames/${id}/nuclei.png`));
+    const width = `width=${this.#width()}`;
+    if (this.feature) wanted.push(layer("fill", `/api/v1/frames/${id}/cells.png?${width}&colour_by=${encodeURIComponent(this.feature)}`));
+    if (this.outlines.cells) wanted.push(layer("cells", `/api/v1/frames/${id}/cells.png?${width}`));
+    if (this.outlines.nuclei) wanted.push(layer("nuclei", `/api/v1/frames/${id}/nuclei.png?${width}`));
     return wanted;
   }
 
@@ -89,17 +90,19 @@ export class Stage {
     this.#relayer();
     legend.hidden = !feature;
     if (!feature) return;
-    const { features, cells } = await get(`frames/${this.detail.frame_id}/cells`);
-    const values = cells.map((cell) => cell.values[feature]).filter((v) => v !== null && v !== undefined);
-    const about = features[feature];
-    put(legend, h("span", {}, values.length ? number(Math.min(...values)) : "–"), h("span", { class: "ramp", "aria-hidden": "true" }), h("span", {}, values.length ? `${number(Math.max(...values))} ${about?.unit ?? ""}` : "–"));
+    put(legend, "measuring the cells…");
+    const { low = null, high = null, unit: of } = (await get(`frames/${this.detail.frame_id}/cells`)).features[feature] ?? {};
+    put(legend, h("span", {}, number(low)), h("span", { class: "ramp", "aria-hidden": "true" }), h("span", {}, `${number(high)} ${unit(of)}`));
   }
 
   zoom(factor) {
     this.magnification = Math.min(MOST, Math.max(1, this.magnification * factor));
     this.sheet.style.setProperty("--zoom", String(this.magnification));
     const picture = this.sheet.querySelector("img");
-    if (picture && this.detail) picture.src = this.#picture(this.detail.frame_id);
+    if (picture && this.detail) {
+      picture.src = this.#picture(this.detail.frame_id);
+      this.#relayer();
+    }
     return this.magnification;
   }
 

@@ -15,7 +15,11 @@ export function number(value, digits = 3) {
 
 export const percent = (fraction) => (fraction === null || fraction === undefined ? DASH : `${Math.round(100 * fraction)} %`);
 
-export const signed = (value) => (value === null || value === undefined ? DASH : `${value < 0 ? "−" : "+"}${Math.abs(Math.round(value))}`);
+export function signed(value) {
+  if (value === null || value === undefined) return DASH;
+  const points = Math.round(value);
+  return `${points < 0 ? "−" : points > 0 ? "+" : "±"}${Math.abs(points)}`;
+}
 
 /** How long: `40 s`, `12 min`, `3 h 20 min`, `2 d 5 h`. */
 export function span(seconds) {
@@ -59,3 +63,6 @@ export function potencyWords({ potency, low, high }) {
   if (potency === null || potency === undefined) return "potency not assessable";
   return `potency ${whole(potency)} %, likely ${whole(low)} to ${whole(high)}`;
 }
+
+/** Units as they are printed: um and um2 are how programs write them. */
+export const unit = (text) => String(text ?? "").replace(/\bum2\b/g, "µm²").replace(/\bum\b/g, "µm").replace(/^1$/, "");
