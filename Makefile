@@ -42,7 +42,7 @@ test-slow: $(VENV)/.installed-dev
 	$(PYTEST) -m "slow and alone" $(TESTS) || test $$? = 5
 
 test-browser: $(VENV)/.installed-browser
-	$(PYTEST) --durations 5 -m browser $(or $(TESTS),tests/browser)
+	$(PYTEST) -n 2 --dist loadfile --durations 5 -m browser $(or $(TESTS),tests/browser)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

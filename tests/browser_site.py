@@ -37,6 +37,7 @@ class Watched:
 
     def follow(self, page: "Page") -> None:
         page.on("console", lambda m: self.complaints.append(m.text) if m.type in ("error", "warning") else None)
+        page.on("response", lambda a: self.complaints.append(f"{a.status} {a.url}") if a.status >= 400 else None)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", lambda request: self._asked(request.url))
         page.on("websocket", lambda socket: self._asked(socket.url.replace("ws:", "http:", 1)))

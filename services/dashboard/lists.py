@@ -23,6 +23,10 @@ from services.dashboard.shapes import AuditItem, AuditPage, QuarantinedFile, Qua
 
 PREVIEW_PX = 320
 PREVIEW_MOST_BYTES = 256 << 20
+SEEN_ALL_THE_SAME = frozenset(
+    ("bad_name", "bad_pixel_size", "layout", "no_pixel_size", "other_channel", "pixels_not_square", "too_small")
+)
+"""Reasons that are not about the pixels: what is refused for any other cannot be read as a picture."""
 
 
 class AuditWanted(Paged):
@@ -52,7 +56,7 @@ def quarantine_list(asked: Asked) -> QuarantinePage:
             detail=detail,
             size_bytes=size,
             first_seen=datetime.fromisoformat(first_seen),
-            preview_url=f"/api/v1/quarantine/{number}/preview.jpg" if _may_show(folder / source) else None,
+            preview_url=f"/api/v1/quarantine/{number}/preview.jpg" if _may_show(folder / source, reason) else None,
         )
         for number, source, reason, detail, size, first_seen in rows[: asked.given.limit]
     ]
@@ -117,5 +121,5 @@ def _line(number: int, kind: str, text: str, seal: str) -> AuditItem:
     )
 
 
-def _may_show(file: Path) -> bool:
-    return file.suffix.lower() in SUFFIXES and file.is_file()
+def _may_show(file: Path, reason: str) -> bool:
+    return reason in SEEN_ALL_THE_SAME and file.suffix.lower() in SUFFIXES and file.is_file()

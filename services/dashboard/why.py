@@ -99,7 +99,10 @@ def cells_of(page: Installation, fact: FrameSegmented) -> MeasuredCells:
 
 
 def _explained(page: Installation, about: Why, frame_id: str) -> Why:
-    fact = segmentation_of(page.state, frame_id)
+    try:
+        fact = segmentation_of(page.state, frame_id)
+    except NotFound as error:
+        return about.model_copy(update={"reason": f"cannot be explained: {error}"})
     features = population_of(page.state, frame_id)
     found = page.measurer.explanation(frame_id, _job(page, fact, json.dumps(features) if features else None))
     thumbnails = [

@@ -60,7 +60,8 @@ def pictures(end: datetime) -> list[Picture]:
         found.append(Picture(SEEN, "p1", at, number, f"{at:%Y%m%dT%H%M%SZ}", reason))
     found.append(Picture(HARD_FLASK, "p1", end + timedelta(seconds=1), 7, HARD_FILE))
     big = BIG_SIDE // 512
-    found.append(Picture(SEEN, "wide <p2>", end - INTERVAL, 8, f"{end - INTERVAL:%Y%m%dT%H%M%SZ}", None, big))
+    earlier = end - 4 * INTERVAL
+    found.append(Picture(SEEN, "wide <p2>", earlier, 8, f"{earlier:%Y%m%dT%H%M%SZ}", None, big))
     return found
 
 

@@ -3,7 +3,7 @@ import { get } from "./api.js";
 import { h, put } from "./dom.js";
 import { number, unit } from "./words.js";
 
-const contains = ([top, left, bottom, right], y, x) => y >= top && y <= bottom && x >= left && x <= right;
+const contains = ([top, bottom, left, right], y, x) => y >= top && y <= bottom && x >= left && x <= right;
 const distance = ([cy, cx], y, x) => Math.hypot(cy - y, cx - x);
 
 export class CellPicker {

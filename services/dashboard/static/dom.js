@@ -39,11 +39,11 @@ export function say(element, text) {
 export function table(headings, rows, { empty = "none", caption = "" } = {}) {
   return h(
     "div",
-    { class: "table-scroll", tabindex: "0", role: "region", "aria-label": caption || "table" },
+    { class: "table-scroll", tabindex: "0", role: "group", "aria-label": caption || "table" },
     h(
       "table",
       {},
-      h("thead", {}, h("tr", {}, headings.map((heading) => h("th", { scope: "col", class: heading.class }, heading.text ?? heading)))),
+      h("thead", {}, h("tr", {}, headings.map((heading) => h("th", { scope: "col", class: heading.class }, heading.hidden ? h("span", { class: "sr" }, heading.hidden) : heading.text ?? heading)))),
       h(
         "tbody",
         {},

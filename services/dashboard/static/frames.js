@@ -77,7 +77,7 @@ function draw() {
   scrubber();
   cells.frame(shown);
   stage.show(shown);
-  for (const id of [shown.after, shown.before]) if (id) stage.preload(id);
+  for (const next of [frames[at + 1], frames[at - 1]]) if (next?.has_image) stage.preload(next.frame_id);
 }
 
 async function positions() {

@@ -82,7 +82,7 @@ const dead = new Pages(
   (cursor) => get("dead-letters", { cursor }),
   (items, answer) => {
     const rows = items.map((one) => [shortTime(one.since), h("span", {}, h("bdi", { class: "path" }, one.source ?? one.frame_id?.slice(0, 12) ?? plain(one.kind)), h("br"), h("span", { class: "muted small" }, `${one.stage}: ${plain(one.reason)}. ${one.detail}`)), requeue(one)]);
-    put(byId("dead"), table([{ text: `since (${zoneName()})`, class: "nowrap" }, "what and why", ""], rows, { empty: answer.available ? "none" : "the queue cannot be asked: the chain is not running", caption: "Dead letters" }));
+    put(byId("dead"), table([{ text: `since (${zoneName()})`, class: "nowrap" }, "what and why", { hidden: "action" }], rows, { empty: answer.available ? "none" : "the queue cannot be asked: the chain is not running", caption: "Dead letters" }));
   },
   byId("more-dead"),
 );
@@ -92,7 +92,7 @@ const quarantine = new Pages(
   (items) => {
     const preview = (one) => (one.preview_url ? h("img", { class: "preview", src: one.preview_url, alt: `what can be read of ${one.source}`, width: "84", height: "84", loading: "lazy" }) : h("span", { class: "muted small" }, "nothing to see"));
     const rows = items.map((one) => [preview(one), h("span", {}, h("bdi", { class: "path" }, one.source), h("br"), h("b", {}, plain(one.reason)), `: ${one.detail}`, h("br"), h("span", { class: "muted small" }, `${whole(one.size_bytes)} bytes, first seen ${fullTime(one.first_seen)}`))]);
-    put(byId("quarantine"), table(["", "file and reason"], rows, { empty: "none", caption: "Quarantine" }));
+    put(byId("quarantine"), table([{ hidden: "preview" }, "file and reason"], rows, { empty: "none", caption: "Quarantine" }));
   },
   byId("more-quarantine"),
 );

@@ -112,12 +112,12 @@ export class Stage {
     this.clicked?.(((event.clientY - box.top) / box.height) * rows, ((event.clientX - box.left) / box.width) * columns);
   }
 
-  /** Frame a cell; box is top, left, bottom, right in pixels of the frame. */
+  /** Frame a cell; box is rows from, to, columns from, to. */
   mark(box) {
     if (!this.marker) return;
     put(this.marker);
     if (!box) return;
-    const [top, left, bottom, right] = box;
+    const [top, bottom, left, right] = box;
     for (const look of ["marker-under", "marker-over"]) {
       this.marker.append(svg("rect", { x: left - 3, y: top - 3, width: right - left + 6, height: bottom - top + 6, class: look }));
     }

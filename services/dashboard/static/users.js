@@ -48,7 +48,7 @@ function confirmed(word, label, work) {
 async function load() {
   const { items } = await get("users");
   const rows = items.map((user) => [h("bdi", {}, user.name), role(user), user.last_seen_at ? fullTime(user.last_seen_at) : "never", tokens(user), confirmed("Remove", `Remove ${user.name}`, () => post(`users/${part(user.name)}/remove`))]);
-  put(byId("users"), table(["name", "role", `last seen (${zoneName()})`, "tokens", ""], rows, { empty: "Nobody yet: without users, whoever is on this machine may do everything, and nobody else may look.", caption: "Users" }));
+  put(byId("users"), table(["name", "role", `last seen (${zoneName()})`, "tokens", { hidden: "action" }], rows, { empty: "Nobody yet: without users, whoever is on this machine may do everything, and nobody else may look.", caption: "Users" }));
   byId("users").setAttribute("aria-busy", "false");
   put(byId("token-user"), items.map((user) => h("option", {}, user.name)));
 }
