@@ -1,7 +1,8 @@
 # Everything starts here: `make demo` on a fresh Debian or Ubuntu machine, `make test` for the checks.
 #
 #   make demo        set up .venv and play a simulated acquisition through the whole chain
-#   make test        set up .venv and run the tests (make test-slow: those that take longer than ten seconds)
+#   make test        set up .venv and run the tests (make test-slow: those that take longer than ten seconds;
+#                    make test-browser: those that look at the page, with the system's Chromium)
 #   make lint types layers
 #   make clean
 #
@@ -24,7 +25,7 @@ PIP_INSTALL = $(BIN)/python -m pip install $(if $(CI),--quiet) --disable-pip-ver
 # Two test processes share two cores: more threads in each would only wait for one another.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: demo dev test test-slow lint types layers clean
+.PHONY: demo dev test test-slow test-browser lint types layers clean
 
 demo: $(VENV)/.installed
 	$(BIN)/cellvigil demo
@@ -32,13 +33,16 @@ demo: $(VENV)/.installed
 dev: $(VENV)/.installed-dev
 
 test: $(VENV)/.installed-dev
-	$(PYTEST) -n 2 --dist loadfile -m "not slow" $(TESTS)
+	$(PYTEST) -n 2 --dist loadfile -m "not slow and not browser" $(TESTS)
 
 # These start workers of their own: two beside each other, and those that measure time one after the other.
 # 5 is pytest's word for none of them among TESTS.
 test-slow: $(VENV)/.installed-dev
 	$(PYTEST) -n 2 --dist loadfile --durations 12 -m "slow and not alone" $(TESTS) || test $$? = 5
 	$(PYTEST) -m "slow and alone" $(TESTS) || test $$? = 5
+
+test-browser: $(VENV)/.installed-browser
+	$(PYTEST) -n 2 --dist loadfile --durations 5 -m browser $(or $(TESTS),tests/browser)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -72,4 +76,8 @@ $(VENV)/.installed: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/python
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PIP_INSTALL) --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.installed-browser: $(VENV)/.installed-dev
+	$(PIP_INSTALL) --editable '.[browser]'
 	@touch $@

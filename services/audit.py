@@ -6,27 +6,58 @@ What the chain cannot show is that its newest lines were cut off: keep the newes
 
 import hashlib
 from collections.abc import Iterable
-from typing import Literal
+from datetime import UTC
+from typing import Annotated, Literal
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from monitor.culture.standing import AlarmTransition
-from monitor.messages import Fact, OperatorActed
+from monitor.frames.identity import Name
+from monitor.messages import MACHINE, Digest, Fact, OperatorActed
 
 BEGINNING = "0" * 64
 """Stands for the hash before the first line."""
 
 
+class Deed(Fact):
+    """What somebody did that is about no alarm: signed in, put a dead letter into the queue again, added a user.
+
+    what: the deed as a word, such as `requeued`; subject: to what or whom; at: by this machine's clock.
+    """
+
+    deed_id: Digest
+    flask: Name = MACHINE
+    what: Annotated[str, Field(min_length=1, max_length=100)]
+    subject: Annotated[str, Field(max_length=500)]
+    at: AwareDatetime
+    by: Name
+    why: Annotated[str, Field(max_length=1000)] = ""
+
+
 class AuditEntry(Fact):
-    """One line: an operator acted, an alarm came to stand elsewhere, or it did not after all.
+    """One line: an operator acted, an alarm came to stand elsewhere, it did not after all, or somebody did a deed.
 
     `withdrawn`: a frame that came late, or settings that changed, made the history another one. `written_at` is the
     time of this machine's clock.
     """
 
-    kind: Literal["acted", "moved", "withdrawn"]
+    kind: Literal["acted", "moved", "withdrawn", "did"]
     written_at: AwareDatetime
-    what: OperatorActed | AlarmTransition
+    what: OperatorActed | AlarmTransition | Deed
+
+    @property
+    def words(self) -> str:
+        """What happened, by whom and why."""
+        what = self.what
+        match what:
+            case Deed():
+                return f"{what.by}: {what.what} {what.subject}" + (f". {what.why}" if what.why else "")
+            case OperatorActed():
+                return f"{what.by}: {what.action}. {what.why}"
+        mark = "not so after all: " if self.kind == "withdrawn" else ""
+        return (
+            f"{mark}{what.before} -> {what.after} at {what.at.astimezone(UTC):%Y-%m-%d %H:%MZ} by {what.by}: {what.why}"
+        )
 
 
 class AuditLine(Fact):

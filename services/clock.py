@@ -2,7 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from monitor.errors import SettingsError
+
+if TYPE_CHECKING:
+    from services.settings import ClockSettings
 
 
 class Clock(Protocol):
@@ -37,3 +42,13 @@ class ScaledClock:
     def now(self) -> datetime:
         """Return the scaled time, timezone-aware UTC."""
         return self.origin + timedelta(seconds=(datetime.now(UTC) - self.started).total_seconds() * self.speed)
+
+
+def make_clock(settings: "ClockSettings") -> Clock:
+    """Return the clock that the settings ask for."""
+    if settings.speed == 1.0 and settings.origin is None:
+        return SystemClock()
+    if settings.origin is None or settings.started is None:
+        message = "clock: a speed other than 1 needs `clock.origin` and `clock.started`; leave all three out otherwise"
+        raise SettingsError(message, reason="clock")
+    return ScaledClock(settings.origin, settings.started, settings.speed)

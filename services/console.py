@@ -78,10 +78,16 @@ def show_run(settings: Settings, *, until_idle_s: float | None) -> int:
         raise SettingsError(message, reason="no_folder")
     state = StateFolder(settings.state)
     state.create()
+    if settings.dashboard.enabled:
+        from services.dashboard.serve import check_page
+
+        check_page(settings)
     configure_logging(state.logs, "run", terminal=False)
     stop = threading.Event()
     install_signals(stop)
-    view = FleetView(state, SystemClock(), f"watching {settings.watch.folder}")
+    own = settings.dashboard
+    page = f"; the page is at http://{own.host}:{own.port}/" if own.enabled else ""
+    view = FleetView(state, SystemClock(), f"watching {settings.watch.folder}{page}")
     view.start()
     try:
         report = run(settings, stop, until_idle_s=until_idle_s, tick=view.tick)

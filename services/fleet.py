@@ -1,8 +1,9 @@
 """The fleet at a glance: one line per flask, for the terminal's live table and `cellvigil status`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from rich.table import Table
 from rich.text import Text
@@ -35,18 +36,25 @@ class FlaskLine:
         """
         if self.flask == MACHINE:
             return "alarm" if self.alarms else "ok"
-        if self.newest is None or any(alarm.channel in BLIND for alarm in self.alarms):
-            return "stale"
-        age_s = (now - self.newest.acquired_at).total_seconds()
-        if self.interval_s is not None and age_s > STALE_INTERVALS * self.interval_s:
-            return "stale"
-        return "alarm" if self.alarms else "ok"
+        newest_at = None if self.newest is None else self.newest.acquired_at
+        return flask_state(newest_at, self.interval_s, [alarm.channel for alarm in self.alarms], now)
 
 
 BLIND = (Channel.ARRIVAL, Channel.FROZEN)
 STALE_INTERVALS = 3.0
 KEPT = 16
 STANDING = frozenset((AlarmStatus.UNACKNOWLEDGED, AlarmStatus.ACKNOWLEDGED, AlarmStatus.LATCHED))
+
+
+def flask_state(
+    newest_at: datetime | None, interval_s: float | None, raised: Collection[Channel], now: datetime
+) -> Literal["ok", "alarm", "stale"]:
+    """Return the state of a flask whose newest estimate is of a time, and on whose channels alarms stand."""
+    if newest_at is None or any(channel in BLIND for channel in raised):
+        return "stale"
+    if interval_s is not None and (now - newest_at).total_seconds() > STALE_INTERVALS * interval_s:
+        return "stale"
+    return "alarm" if raised else "ok"
 
 
 def standing(alarms: Sequence[AlarmChanged]) -> dict[str, tuple[AlarmChanged, ...]]:

@@ -10,6 +10,7 @@ import typer
 
 from services.alarms.commands import app as alarms_app
 from services.assays.commands import app as assay_app
+from services.dashboard.command import app as dashboard_app
 
 app = typer.Typer(
     name="cellvigil",
@@ -31,6 +32,7 @@ engine_app = typer.Typer(help="What runs the network here.", no_args_is_help=Tru
 app.add_typer(engine_app, name="engine")
 app.add_typer(assay_app, name="assay")
 app.add_typer(alarms_app, name="alarms")
+app.add_typer(dashboard_app, name="dashboard")
 
 
 class EngineName(StrEnum):
@@ -62,11 +64,17 @@ def run(
     pixel_size: PixelSize = None,
     layout: Annotated[str | None, typer.Option(help="Preset or pattern of the file names.")] = None,
     until_idle: Annotated[float | None, typer.Option(help="Finish and return after this many quiet seconds.")] = None,
+    page: Annotated[
+        bool | None, typer.Option("--page/--no-page", help="Serve the operator's page too. [dashboard.enabled]")
+    ] = None,
 ) -> None:
     """Watch a folder and do everything: ingest, segment, estimate, alarm. Stop with Ctrl-C."""
     from services.console import show_run
 
     settings = _settings(config, state, watch, pixel_size, layout)
+    if page is not None:
+        own = settings.dashboard.model_copy(update={"enabled": page})
+        settings = settings.model_copy(update={"dashboard": own})
     raise typer.Exit(show_run(settings, until_idle_s=until_idle))
 
 
@@ -148,7 +156,7 @@ def replay(
 
 @app.command()
 def worker(
-    name: Annotated[str, typer.Argument(help="ingester, segmenter, predictor or notifier.")],
+    name: Annotated[str, typer.Argument(help="ingester, segmenter, predictor, notifier or dashboard.")],
     config: Config = None,
     state: State = None,
     watch: Watch = None,

@@ -52,7 +52,8 @@ def run(
     until_idle_s: float | None = None,
     tick: Callable[[Supervisor], None] = lambda supervisor: None,
 ) -> RunReport:
-    """Run ingester, segmenters, predictors and notifier until `stop`, or until nothing came for `until_idle_s`.
+    """Run ingester, segmenters, predictors, notifier and, where enabled, the page until `stop`, or until nothing came
+    for `until_idle_s`.
 
     `tick` is called a few times a second, for a live table.
     """
@@ -118,6 +119,7 @@ def _specs(settings: Settings, config: Path, until_idle_s: float | None) -> list
         *(spec(f"segmenter-{n}", "segmenter") for n in range(settings.segmenter.replicas)),
         *(spec(f"predictor-{n}", "predictor", "--replica", str(n)) for n in predictors),
         spec("notifier", "notifier"),
+        *([spec("dashboard", "dashboard")] if settings.dashboard.enabled else []),
     ]
 
 

@@ -204,6 +204,39 @@ class NotifierSettings(Section):
         return self
 
 
+class DashboardSettings(Section):
+    """The operator's page.
+
+    enabled: whether `cellvigil run` starts it; hosts: names, beside addresses, `localhost` and this machine's own, by
+    which browsers reach it: a request for another name is refused; local_access: without users, whoever is on this
+    machine may do everything; behind_tls: a proxy on the way speaks https to browsers; tls_certificate, tls_key: PEM
+    files, to speak it itself; session_idle_h, session_most_h: when a sign-in ends; live_most: open tabs.
+    """
+
+    enabled: bool = False
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8765
+    hosts: tuple[str, ...] = ()
+    local_access: bool = True
+    behind_tls: bool = False
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    session_idle_h: Annotated[float, Field(gt=0.0)] = 12.0
+    session_most_h: Annotated[float, Field(gt=0.0)] = 720.0
+    live_most: Annotated[int, Field(ge=1)] = 64
+
+    @model_validator(mode="after")
+    def _certificate_with_key(self) -> "DashboardSettings":
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key go together; give both, or neither")
+        return self
+
+    @property
+    def secure(self) -> bool:
+        """Whether browsers speak https to it."""
+        return self.behind_tls or self.tls_certificate is not None
+
+
 class ClockSettings(Section):
     """The culture's clock; `speed` other than 1 needs `origin` and `started` and is for demos and replays only."""
 
@@ -233,6 +266,7 @@ class Settings(BaseSettings):
     predictor: PredictorSettings = PredictorSettings()
     culture: CultureSettings = CultureSettings()
     notifier: NotifierSettings = NotifierSettings()
+    dashboard: DashboardSettings = DashboardSettings()
     clock: ClockSettings = ClockSettings()
 
     @property

@@ -37,6 +37,16 @@ class StateFolder:
         return self.root / "assays.sqlite3"
 
     @property
+    def users(self) -> Path:
+        """Who may use the operator's page: users, sessions, tokens; written by the page and its commands."""
+        return self.root / "users.sqlite3"
+
+    @property
+    def page(self) -> Path:
+        """Where the operator's page can be opened, while it can: JSON with `url` and `pid`."""
+        return self.root / "page.json"
+
+    @property
     def masks(self) -> Path:
         """Label images of cells and nuclei."""
         return self.root / "masks"

@@ -11,11 +11,11 @@ import structlog
 from monitor.errors import ModelRefused, SettingsError
 from monitor.frames.reader import ReadLimits
 from monitor.messages import MACHINE, OperatorActed
-from services.clock import Clock, ScaledClock, SystemClock
+from services.clock import Clock, make_clock
 from services.frame_files import FrameFiles
 from services.memory import keep_freed_memory
 from services.record.sqlite import SqliteRecord
-from services.settings import ClockSettings, Settings
+from services.settings import Settings
 from services.state_folder import StateFolder
 from services.transport.file_blobs import FileLabels
 from services.transport.redis_streams import RedisBus
@@ -29,7 +29,7 @@ from services.transport.streams import FRAMES, segmented
 if TYPE_CHECKING:
     from services.ledger import Ledger
 
-WORKERS = ("ingester", "segmenter", "predictor", "notifier")
+WORKERS = ("ingester", "segmenter", "predictor", "notifier", "dashboard")
 DRAINED_S = 2.0
 """A draining ingester ends after so many seconds without news."""
 
@@ -59,6 +59,10 @@ def run_worker(
     keep_freed_memory()
     state = StateFolder(settings.state)
     state.create()
+    if name == "dashboard":
+        from services.dashboard.serve import serve
+
+        return serve(settings, stop)
     bus = RedisBus(ensure_server(settings.state, settings.server).url, settings.server.prefix)
     try:
         if name == "ingester":
@@ -73,16 +77,6 @@ def run_worker(
             return make(settings, state, bus, record, replica).run(stop, drain=drain)
     finally:
         bus.close()
-
-
-def make_clock(settings: ClockSettings) -> Clock:
-    """Return the clock that the settings ask for."""
-    if settings.speed == 1.0 and settings.origin is None:
-        return SystemClock()
-    if settings.origin is None or settings.started is None:
-        message = "clock: a speed other than 1 needs `clock.origin` and `clock.started`; leave all three out otherwise"
-        raise SettingsError(message, reason="clock")
-    return ScaledClock(settings.origin, settings.started, settings.speed)
 
 
 @contextmanager

@@ -46,6 +46,16 @@ class PotencyWatch:
         return self._cusum.statistic
 
     @property
+    def limit(self) -> float:
+        """What the sum must exceed."""
+        return self._cusum.limit_h
+
+    @property
+    def reference_k(self) -> float:
+        """Deviations below what is usual from which on a frame adds to the sum."""
+        return self._cusum.reference_k
+
+    @property
     def provisional(self) -> bool:
         """Whether the flask's usual potency rests on few frames."""
         return self._usual.count < PROVISIONAL_BELOW

@@ -75,6 +75,11 @@ class FlaskState:
         """Return where the alarm of a channel stands."""
         return self._alarms[channel].status
 
+    @property
+    def potency(self) -> PotencyWatch:
+        """The potency detector as it stands, to be looked at."""
+        return self._potency
+
     def standings(self) -> tuple[AlarmStanding, ...]:
         """Return the alarms that are not normal, in the order of their channels."""
         found = (alarm.standing() for alarm in self._alarms.values())

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from monitor.potency.explain import STATISTICS, Driver
-from monitor.segmentation.overlay import CELL_RGB, outline
+from monitor.segmentation.one_cell import box_of, draw_cell
 
 Vector = NDArray[np.float64]
 OF_FRACTIONS = {
@@ -75,7 +75,7 @@ def draw_carriers(pixels: NDArray[np.generic], labels: NDArray[np.int32], carrie
     labels
         (Y, X) label image that the ids of the carriers refer to.
     """
-    boxes = [_box(labels, int(number)) for number in carriers.ids]
+    boxes = [box_of(labels, int(number)) for number in carriers.ids]
     side = max(1, round((1.0 + MARGIN) * max(max(box[1] - box[0], box[3] - box[2]) for box in boxes)))
     low, high = np.percentile(pixels.astype(np.float32), [0.5, 99.5])
     columns = min(COLUMNS, len(boxes))
@@ -86,10 +86,7 @@ def draw_carriers(pixels: NDArray[np.generic], labels: NDArray[np.int32], carrie
     draw.text((4, 2), f"{carriers.cell_feature.replace('_', ' ')} of single cells; the frame:", (230, 230, 230), font)
     draw.text((4, 2 + CAPTION_PX), carriers.driver.sentence(), (230, 230, 230), font)
     for place, (number, value, box) in enumerate(zip(carriers.ids, carriers.values, boxes, strict=True)):
-        view = _view(pixels, labels, int(number), box, side)
-        grey = np.clip((view[0] - low) / max(float(high - low), 1e-6), 0.0, 1.0) * 255.0
-        picture = np.repeat(grey.astype(np.uint8)[:, :, None], 3, axis=2)
-        picture[outline(view[1].astype(np.int32))] = CELL_RGB
+        picture = draw_cell(pixels, labels, int(number), box, side, (float(low), float(high)))
         left, top = place % columns * THUMBNAIL_PX, title + place // columns * (THUMBNAIL_PX + CAPTION_PX)
         sheet.paste(Image.fromarray(picture).resize((THUMBNAIL_PX - 4, THUMBNAIL_PX - 4)), (left + 2, top))
         unit = carriers.driver.unit if carriers.driver.feature not in OF_FRACTIONS else ""
@@ -100,18 +97,3 @@ def draw_carriers(pixels: NDArray[np.generic], labels: NDArray[np.int32], carrie
 def _cell_feature(feature: str) -> str:
     base, _, short = feature.rpartition("_")
     return base if short in STATISTICS else OF_FRACTIONS.get(feature, "")
-
-
-def _box(labels: NDArray[np.int32], number: int) -> tuple[int, int, int, int]:
-    inside = labels == number
-    y, x = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
-    return int(y[0]), int(y[-1]) + 1, int(x[0]), int(x[-1]) + 1
-
-
-def _view(
-    pixels: NDArray[np.generic], labels: NDArray[np.int32], number: int, box: tuple[int, int, int, int], side: int
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return a square of pixels around a box and where the cell is in it; beyond the frame it repeats the edge."""
-    y = np.clip(np.arange(side) + (box[0] + box[1] - side) // 2, 0, labels.shape[0] - 1)
-    x = np.clip(np.arange(side) + (box[2] + box[3] - side) // 2, 0, labels.shape[1] - 1)
-    return pixels[np.ix_(y, x)].astype(np.float32), labels[np.ix_(y, x)] == number

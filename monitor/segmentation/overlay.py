@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 CELL_RGB = (255, 190, 0)
 NUCLEUS_RGB = (0, 190, 255)
 TRUE_RGB = (70, 220, 90)
+SAMPLE_PX = 1 << 20
 
 
 def render_overlay(
@@ -28,11 +29,21 @@ def render_comparison(
     return picture
 
 
-def _grey(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
+def stretched(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Return (Y, X) uint8: the frame stretched between its 0.5 and 99.5 percentiles.
+
+    Of a frame above `SAMPLE_PX` pixels they are taken over every n-th row and column.
+    """
+    every = max(1, round((pixels.size / SAMPLE_PX) ** 0.5))
+    low, high = np.percentile(pixels[::every, ::every].astype(np.float32), [0.5, 99.5])
     grey = pixels.astype(np.float32)
-    low, high = np.percentile(grey, [0.5, 99.5])
-    stretched = np.clip((grey - low) / max(high - low, 1e-6), 0.0, 1.0) * 255.0
-    return np.repeat(stretched.astype(np.uint8)[:, :, None], 3, axis=2)
+    grey -= low
+    grey *= 255.0 / max(high - low, 1e-6)
+    return np.clip(grey, 0.0, 255.0, out=grey).astype(np.uint8)
+
+
+def _grey(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
+    return np.repeat(stretched(pixels)[:, :, None], 3, axis=2)
 
 
 def outline(labels: NDArray[np.int32]) -> NDArray[np.bool_]:

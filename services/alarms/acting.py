@@ -18,12 +18,11 @@ from monitor.errors import SettingsError
 from monitor.messages import AlarmStatus, Channel, OperatorActed, OperatorAction
 from services.alarms.culture_time import culture_time
 from services.alarms.place import opened, settings_of
-from services.clock import SystemClock
+from services.clock import SystemClock, make_clock
 from services.ledger import Ledger
 from services.record.sqlite import SqliteRecord
 from services.state_folder import StateFolder
 from services.transport.server import server_status
-from services.workers import make_clock
 
 WAIT_S = 10.0
 LOOK_S = 0.1
@@ -48,6 +47,31 @@ class Wish:
     hours: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Performed:
+    """What became of a wish.
+
+    acted: as it was stored, None where the alarm stands so that there was nothing to do; stands: where it stood before;
+    taken_in: whether it is part of the flask's history by now.
+    """
+
+    wish: Wish
+    channel: Channel
+    stands: AlarmStatus
+    acted: OperatorActed | None
+    taken_in: bool
+
+    @property
+    def note(self) -> str:
+        """What to tell whoever wished it."""
+        what = self.wish.action.replace("_", " ")
+        if self.acted is None:
+            return f"nothing to {what}, it is {said(self.stands)}"
+        until = f" until {self.acted.until:%Y-%m-%d %H:%M} UTC" if self.acted.until else ""
+        later = "noted; it takes effect as soon as cellvigil runs on this state folder"
+        return f"{what} by {self.wish.by}{until}: {'done' if self.taken_in else later}"
+
+
 def act(folder: Path, wish: Wish) -> int:
     """Store an action and say what became of it; return 1 when there is nothing that it could be done to.
 
@@ -55,6 +79,21 @@ def act(folder: Path, wish: Wish) -> int:
     ------
     SettingsError
         There is no such flask or channel, or it does not say which alarm is meant.
+    """
+    done = perform(folder, wish, WAIT_S)
+    typer.echo(f"{wish.flask} {done.channel}: {done.note}")
+    return int(done.acted is None)
+
+
+def perform(folder: Path, wish: Wish, wait_s: float) -> Performed:
+    """Store an action, where it can be done, and wait a moment for it to be taken in.
+
+    Raises
+    ------
+    SettingsError
+        There is no such flask or channel, or it does not say which alarm is meant.
+    BackPressure
+        The record cannot be written now.
     """
     state, record = opened(folder)
     with record:
@@ -64,15 +103,22 @@ def act(folder: Path, wish: Wish) -> int:
         stands = next((s.status for s in standings if s.channel is channel), AlarmStatus.NORMAL)
         fits = FITS.get(wish.action)
         if fits is not None and stands not in fits:
-            typer.echo(f"{wish.flask} {channel}: nothing to {wish.action.replace('_', ' ')}, it is {said(stands)}")
-            return 1
+            return Performed(wish, channel, stands, None, taken_in=False)
         acted = acted_of(wish, channel, _now_in(wish.flask, state, record))
         record.put_action(acted)
-        until = f" until {acted.until:%Y-%m-%d %H:%M} UTC" if acted.until else ""
-        taken = _taken_in(state, record, acted)
-        note = "done" if taken else "noted; it takes effect as soon as cellvigil runs on this state folder"
-        typer.echo(f"{wish.flask} {channel}: {wish.action.replace('_', ' ')} by {wish.by}{until}: {note}")
-    return 0
+        return Performed(wish, channel, stands, acted, _taken_in(state, record, acted, wait_s))
+
+
+def possible(status: AlarmStatus) -> list[OperatorAction]:
+    """Return what would change something about an alarm that stands so."""
+    found = [action for action in (OperatorAction.ACKNOWLEDGE, OperatorAction.UNSHELVE) if status in FITS[action]]
+    if status is AlarmStatus.SHELVED:
+        found.remove(OperatorAction.ACKNOWLEDGE)  # what was put aside is taken back first
+    if status is AlarmStatus.OUT_OF_SERVICE:
+        return [OperatorAction.IN_SERVICE]
+    if status is not AlarmStatus.SHELVED:
+        found.append(OperatorAction.SHELVE)
+    return [*found, OperatorAction.OUT_OF_SERVICE]
 
 
 def acted_of(wish: Wish, channel: Channel, at: datetime) -> OperatorActed:
@@ -130,11 +176,11 @@ def _now_in(flask: str, state: StateFolder, record: SqliteRecord) -> datetime:
     return culture_time(flask, record.newest_at(flask), arrivals, now)
 
 
-def _taken_in(state: StateFolder, record: SqliteRecord, acted: OperatorActed) -> bool:
+def _taken_in(state: StateFolder, record: SqliteRecord, acted: OperatorActed, wait_s: float) -> bool:
     """Wait a moment for a predictor, where a queue runs that could bring the action to it."""
     if server_status(state.root) is None:
         return False
-    deadline = time.monotonic() + WAIT_S
+    deadline = time.monotonic() + wait_s
     while any(waiting.action_id == acted.action_id for waiting in record.waiting_actions()):
         if time.monotonic() > deadline:
             return False

@@ -40,7 +40,7 @@ def explain_alarm(folder: Path, flask: str, channel: str | None, *, as_json: boo
         settings = settings_of(state)
         found = []
         for standing in meant:
-            words = _words(standing, standings, record, settings)
+            words = words_of(standing, standings, record, settings)
             words["told"] = "; ".join(_told(one) for one in told(state, standing)) or "nobody yet"
             found.append(words)
     if as_json:
@@ -58,9 +58,10 @@ def _told(one: Told) -> str:
     return f"{one.receiver} {one.state}{when}{why}"
 
 
-def _words(
+def words_of(
     standing: AlarmStanding, others: list[AlarmStanding], record: SqliteRecord, settings: Settings
 ) -> dict[str, str]:
+    """Return headings and sentences in the order of reading; `others` are the flask's alarms that are not normal."""
     raised, rule = standing.raised, rules_by_channel(settings.culture.rules)[standing.channel]
     estimates = record.estimates(standing.flask)
     words = {

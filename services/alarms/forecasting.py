@@ -30,11 +30,21 @@ def forecast_of(flask: str, estimates: Sequence[PotencyEstimated], culture: Cult
     """Return the forecasts of a flask from its estimates in order of time, of which there is at least one."""
     fine = [one for one in estimates if one.estimate.state is EstimateState.OK]
     seen = [one for one in estimates if one.quality.passes]
-    potency = crossing(_hours(fine), [one.estimate.potency or 0.0 for one in fine], culture.potency_floor, falling=True)
-    growth = [logit(one.quality.confluency) for one in seen]
-    confluency = crossing(_hours(seen), growth, logit(culture.confluency_goal), falling=False)
+    potency = potency_ahead(_seconds(fine), [one.estimate.potency or 0.0 for one in fine[-FRAMES:]], culture)
+    confluency = confluency_ahead(_seconds(seen), [one.quality.confluency for one in seen[-FRAMES:]], culture)
     last_at = estimates[-1].acquired_at.isoformat(timespec="seconds")
     return FlaskForecast(flask, last_at, potency, confluency)
+
+
+def potency_ahead(seconds: Sequence[float], potency: Sequence[float], culture: CultureSettings) -> Forecast | None:
+    """Return when single frames' potency crosses the floor; times in seconds, ascending, of assessable frames."""
+    return crossing(_hours(seconds), potency[-FRAMES:], culture.potency_floor, falling=True)
+
+
+def confluency_ahead(seconds: Sequence[float], shares: Sequence[float], culture: CultureSettings) -> Forecast | None:
+    """Return when confluency crosses its goal; times in seconds, ascending, of frames that pass their quality check."""
+    growth = [logit(share) for share in shares[-FRAMES:]]
+    return crossing(_hours(seconds), growth, logit(culture.confluency_goal), falling=False)
 
 
 def sentences(found: FlaskForecast, culture: CultureSettings) -> list[str]:
@@ -70,6 +80,10 @@ def show_forecasts(folder: Path, flask: str | None, config: Path | None, *, as_j
     return 0
 
 
-def _hours(estimates: Sequence[PotencyEstimated]) -> list[float]:
-    first = estimates[-FRAMES:][0].acquired_at if estimates else None
-    return [(one.acquired_at - first).total_seconds() / HOUR_S for one in estimates] if first is not None else []
+def _seconds(estimates: Sequence[PotencyEstimated]) -> list[float]:
+    return [one.acquired_at.timestamp() for one in estimates[-FRAMES:]]
+
+
+def _hours(seconds: Sequence[float]) -> list[float]:
+    last = seconds[-FRAMES:]
+    return [(one - last[0]) / HOUR_S for one in last]

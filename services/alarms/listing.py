@@ -1,7 +1,7 @@
 """What stands: every alarm that is not normal, the urgent and unseen ones first."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from rich.text import Text
 
 from monitor.culture.standing import AlarmStanding
 from monitor.errors import SettingsError
-from monitor.messages import AlarmStatus
+from monitor.messages import AlarmStatus, OperatorActed
 from services.alarms.acting import UNSEEN, said
 from services.alarms.place import opened
 from services.audit import AuditLine, broken_at
@@ -63,22 +63,24 @@ def list_alarms(folder: Path, flask: str | None, *, suppressed: bool, as_json: b
     with record:
         standings, actions = record.standings(), record.waiting_actions()
     chosen = [standing for standing in standings if flask is None or standing.flask == flask]
-    shown = [s for s in chosen if suppressed or s.status is not AlarmStatus.SUPPRESSED]
-    waiting = {
-        (standing.flask, standing.channel): tuple(
-            f"{acted.action} by {acted.by}"
-            for acted in actions
-            if (acted.flask, acted.channel) == (standing.flask, standing.channel)
-        )
-        for standing in shown
-    }
-    shown.sort(key=_order)
-    lines = [line_of(standing, told(state, standing), waiting[standing.flask, standing.channel]) for standing in shown]
+    shown = by_urgency(s for s in chosen if suppressed or s.status is not AlarmStatus.SUPPRESSED)
+    lines = [line_of(standing, told(state, standing), waiting_for(standing, actions)) for standing in shown]
     if as_json:
         typer.echo(json.dumps([asdict(line) for line in lines], indent=1))
     else:
         _print(lines, len(chosen) - len(shown))
     return int(any(standing.status in UNSEEN for standing in shown))
+
+
+def by_urgency(standings: Iterable[AlarmStanding]) -> list[AlarmStanding]:
+    """Return alarms in the order of reading: unseen ones first, then by priority and age."""
+    return sorted(standings, key=_order)
+
+
+def waiting_for(standing: AlarmStanding, actions: Iterable[OperatorActed]) -> tuple[str, ...]:
+    """Return what operators did to an alarm that is not part of its history yet."""
+    place = (standing.flask, standing.channel)
+    return tuple(f"{acted.action} by {acted.by}" for acted in actions if (acted.flask, acted.channel) == place)
 
 
 def line_of(standing: AlarmStanding, told: Sequence[Told] = (), waiting: tuple[str, ...] = ()) -> AlarmLine:
@@ -136,13 +138,9 @@ def show_log(folder: Path, flask: str | None, *, as_json: bool) -> int:
 
 
 def _log_line(line: AuditLine) -> str:
-    entry, what = line.entry, line.entry.what
-    when = f"{line.number:6} {entry.written_at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ} {what.flask} {what.channel}"
-    if entry.kind == "acted":
-        return f"{when}  {what.by}: {getattr(what, 'action', '')}. {what.why}"
-    before, after = getattr(what, "before", ""), getattr(what, "after", "")
-    mark = "not so after all: " if entry.kind == "withdrawn" else ""
-    return f"{when}  {mark}{before} -> {after} at {what.at.astimezone(UTC):%Y-%m-%d %H:%MZ} by {what.by}: {what.why}"
+    entry = line.entry
+    about = " ".join(filter(None, (entry.what.flask, getattr(entry.what, "channel", None))))
+    return f"{line.number:6} {entry.written_at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ} {about}  {entry.words}"
 
 
 def _order(standing: AlarmStanding) -> tuple[bool, int, datetime, str]:

@@ -1,17 +1,21 @@
 """The command that explains a frame of a state folder: what moved its potency, and the cells that carry it."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
 from monitor.errors import SettingsError
 from monitor.features.catalogue import families_for
 from monitor.features.featurizer import measure
-from monitor.frames.reader import ReadLimits, read_frame
+from monitor.frames.reader import ReadLimits
 from monitor.messages import FrameSegmented, PotencyEstimated
-from monitor.potency.carriers import draw_carriers, find_carriers
-from monitor.potency.explain import explain_frame
-from monitor.potency.model import DEMO, load_live_model
+from monitor.potency.carriers import Carriers, draw_carriers, find_carriers
+from monitor.potency.explain import Driver, explain_frame
+from monitor.potency.model import DEMO, PotencyModel, load_live_model
+from services.frame_files import FrameFiles
 from services.record.sqlite import SqliteRecord
 from services.settings import Settings, load_settings
 from services.state_folder import StateFolder, recorded_state
@@ -33,34 +37,61 @@ def explain_command(folder: Path, frame_id: str | None, flask: str | None, out: 
     return _explain(console, settings, state, fact, out, top)
 
 
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """Why a frame's potency is what it is: strongest driver first, empty where a feature could not be measured.
+
+    carriers: cells that carry it, None where no driver is about single cells; pixels (Y, X), cells: the frame and its
+    label image.
+    """
+
+    drivers: tuple[Driver, ...]
+    carriers: Carriers | None
+    pixels: NDArray[np.generic]
+    cells: NDArray[np.int32]
+
+
+def explained(model: PotencyModel, settings: Settings, state: StateFolder, fact: FrameSegmented, top: int) -> Explained:
+    """Measure a frame again and say which features moved its potency most.
+
+    Raises
+    ------
+    FrameRejected
+        The frame or its label images are gone or are others by now.
+    FrameNotReady
+        The folder cannot be read now.
+    """
+    limits = ReadLimits(max_bytes=settings.watch.max_frame_bytes)
+    frame = FrameFiles(settings.watch.folder.resolve(), limits).read(fact.frame)
+    labels = FileLabels(state.masks)
+    cells = labels.get(fact.cells)
+    features = measure(frame, cells, labels.get(fact.nuclei), families=families_for(model.contract.features))
+    drivers = explain_frame(model, features.population, hours_of(fact), top)
+    carriers = find_carriers(drivers, features.cells, features.whole) if drivers else None
+    return Explained(drivers, carriers, frame.pixels, cells)
+
+
+def hours_of(fact: FrameSegmented) -> float | None:
+    """Return the age of the culture at a frame; None where its seeding is not known."""
+    seeded = fact.frame.sample.seeded_at
+    return None if seeded is None else (fact.frame.acquired_at - seeded).total_seconds() / 3600.0
+
+
 def _explain(
     console: Console, settings: Settings, state: StateFolder, fact: FrameSegmented, out: Path | None, top: int
 ) -> int:
-    model = load_live_model(settings.predictor.model or DEMO)
-    watch = settings.watch.folder
-    frame = read_frame(
-        watch / fact.frame.source, root=watch, pixel_size_um=fact.frame.pixel_size_um, limits=ReadLimits()
-    )
-    labels = FileLabels(state.masks)
-    cells = labels.get(fact.cells)
-    families = families_for(model.contract.features)
-    features = measure(frame, cells, labels.get(fact.nuclei), families=families)
-    sample = fact.frame.sample
-    seeded = sample.seeded_at
-    hours = None if seeded is None else (fact.frame.acquired_at - seeded).total_seconds() / 3600.0
-    drivers = explain_frame(model, features.population, hours, top)
-    if not drivers:
+    found = explained(load_live_model(settings.predictor.model or DEMO), settings, state, fact, top)
+    if not found.drivers:
         console.print("nothing to explain: a feature of the model could not be measured", markup=False)
         return 1
-    for number, driver in enumerate(drivers, 1):
+    for number, driver in enumerate(found.drivers, 1):
         console.print(f"{number}. {driver.sentence()}", markup=False, highlight=False, soft_wrap=True)
     if out is not None:
-        carriers = find_carriers(drivers, features.cells, features.whole)
-        if carriers is None:
+        if found.carriers is None:
             console.print("none of these is about single cells; no picture was drawn", markup=False)
             return 1
-        draw_carriers(frame.pixels, cells, carriers).save(out)
-        console.print(f"{len(carriers.ids)} cells in {out}", markup=False, highlight=False)
+        draw_carriers(found.pixels, found.cells, found.carriers).save(out)
+        console.print(f"{len(found.carriers.ids)} cells in {out}", markup=False, highlight=False)
     return 0
 
 

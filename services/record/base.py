@@ -2,7 +2,8 @@
 
 Rows are facts and are never deleted; every `put` is idempotent by the fact's own id, so that a second delivery
 changes nothing. One role writes each table: segmenter `segmentations`, predictor culture rows, `estimates`, `drifts`,
-`alarms`, `standings` and `audit`, operators' commands `actions`, any stage `failures`.
+`alarms`, `standings` and `audit`, operators' commands and the page `actions` and deeds in `audit`, any stage
+`failures`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +21,7 @@ from monitor.messages import (
     OperatorActed,
     PotencyEstimated,
 )
-from services.audit import AuditLine
+from services.audit import AuditLine, Deed
 from services.delivery.silence import Silence
 
 
@@ -90,6 +91,9 @@ class Record(Protocol):
 
     def waiting_actions(self) -> list[OperatorActed]:
         """Return operators' actions that are not part of a history yet, oldest first."""
+
+    def put_deed(self, deed: Deed) -> None:
+        """Append to the audit log what somebody did that is about no alarm."""
 
     def put_silence(self, silence: Silence) -> None:
         """Store a silence, or that it was ended."""

@@ -7,7 +7,7 @@ from typing import Literal
 
 from monitor.culture.standing import AlarmTransition
 from monitor.messages import OperatorActed
-from services.audit import BEGINNING, AuditEntry, sealed
+from services.audit import BEGINNING, AuditEntry, Deed, sealed
 
 
 class Journal:
@@ -18,7 +18,10 @@ class Journal:
         self._flask = flask
 
     def append(
-        self, kind: Literal["acted", "moved", "withdrawn"], identity: str, what: OperatorActed | AlarmTransition
+        self,
+        kind: Literal["acted", "moved", "withdrawn", "did"],
+        identity: str,
+        what: OperatorActed | AlarmTransition | Deed,
     ) -> None:
         """Append a line, sealed onto the newest one."""
         newest = self._connection.execute("SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1").fetchone()
@@ -31,7 +34,7 @@ class Journal:
 
     def follow(self, moves: Sequence[AlarmTransition]) -> None:
         """Append the moves of the flask's whole history that are new, and what no longer belongs to it."""
-        query = "SELECT id, kind, fact FROM audit WHERE flask = ? AND kind != 'acted' ORDER BY number"
+        query = "SELECT id, kind, fact FROM audit WHERE flask = ? AND kind IN ('moved', 'withdrawn') ORDER BY number"
         stood = {
             identity: fact if kind == "moved" else None
             for identity, kind, fact in self._connection.execute(query, (self._flask,))

@@ -19,8 +19,9 @@ from monitor.messages import (
     OperatorActed,
     PotencyEstimated,
 )
-from services.audit import AuditLine
+from services.audit import AuditLine, Deed
 from services.delivery.silence import Silence
+from services.record.journal import Journal
 from services.record.sqlite_flask import SqliteFlask, sortable
 
 SCHEMA = """
@@ -33,6 +34,7 @@ CREATE TABLE IF NOT EXISTS estimates (
   frame_id TEXT PRIMARY KEY, flask TEXT NOT NULL, acquired_at TEXT NOT NULL, revision INTEGER NOT NULL,
   fact TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS estimates_flask ON estimates (flask, acquired_at, frame_id);
+CREATE INDEX IF NOT EXISTS estimates_revised ON estimates (flask, revision);
 CREATE TABLE IF NOT EXISTS drifts (
   event_id TEXT PRIMARY KEY, flask TEXT NOT NULL, at TEXT NOT NULL, fact TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS alarms (
@@ -147,6 +149,13 @@ class SqliteRecord:
             "culture_rows.row_id = actions.row_id) ORDER BY at, row_id"
         )
         return [OperatorActed.model_validate_json(fact) for (fact,) in self._connection.execute(query)]
+
+    def put_deed(self, deed: Deed) -> None:
+        """Append to the audit log what somebody did that is about no alarm; one that is there already is left alone."""
+        with self._write() as connection:
+            query = "SELECT 1 FROM audit WHERE kind = 'did' AND flask = ? AND id = ?"
+            if connection.execute(query, (deed.flask, deed.deed_id)).fetchone() is None:
+                Journal(connection, deed.flask).append("did", deed.deed_id, deed)
 
     def put_silence(self, silence: Silence) -> None:
         """Store a silence, or that it was ended."""

@@ -34,6 +34,15 @@ class Delivery:
     deliveries: int
 
 
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One entry that a stream holds, as somebody sees it who only looks."""
+
+    entry_id: str
+    key: str
+    payload: bytes
+
+
 class Bus(Protocol):
     """A connection to the queue for one process; not shared between processes."""
 
@@ -70,6 +79,15 @@ class Bus(Protocol):
 
     def history(self, stream: str) -> Iterator[bytes]:
         """Yield the payloads that a stream still holds, oldest first."""
+
+    def letters(self, stream: str, after: str, count: int) -> list[Letter]:
+        """Return up to `count` entries of a stream behind the one named `after`, oldest first; "" is the beginning."""
+
+    def put_back(self, dead: Letter, stream: str, key: str, payload: bytes) -> bool:
+        """Put what is a dead letter into a stream again, whatever was published under its key, and drop the letter.
+
+        Both happen or neither; False when the letter is gone. Should it fail again, it becomes a letter again.
+        """
 
     def statuses(self) -> dict[str, dict[str, str]]:
         """Return the status of every consumer that beats, by `group/consumer`."""

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from monitor.errors import BackPressure
-from services.transport.bus import Delivery
+from services.transport.bus import Delivery, Letter
 from services.transport.codec import encode
 from services.transport.stage import Publication
-from services.transport.streams import CAPPED
+from services.transport.streams import CAPPED, DEAD
 
 
 @dataclass(slots=True)
@@ -154,6 +154,26 @@ class MemoryBus:
         with self._queue.changed:
             payloads = [entry.payload for entry in self._queue.streams.get(stream, {}).values()]
         yield from payloads
+
+    def letters(self, stream: str, after: str, count: int) -> list[Letter]:
+        """Return up to `count` entries of a stream behind the one named `after`, oldest first."""
+        behind = int(after.partition("-")[0] or 0)
+        with self._queue.changed:
+            entries = self._queue.streams.get(stream, {}).items()
+            found = [Letter(i, entry.key, entry.payload) for i, entry in entries if int(i.partition("-")[0]) > behind]
+            return found[:count]
+
+    def put_back(self, dead: Letter, stream: str, key: str, payload: bytes) -> bool:
+        """Put what is a dead letter into a stream again, and drop the letter; False when it is gone."""
+        with self._queue.changed:
+            if self._queue.streams.get(DEAD, {}).pop(dead.entry_id, None) is None:
+                return False
+            self._queue.once.discard(dead.key)
+            self._queue.once.add(key)
+            entries = self._queue.streams.setdefault(stream, {})
+            entries[f"{next(self._queue.ids)}-0"] = _Entry(key, payload)
+            self._queue.changed.notify_all()
+            return True
 
     def statuses(self) -> dict[str, dict[str, str]]:
         """Return the status of every consumer that beats, by `group/consumer`."""

@@ -14,10 +14,10 @@ from redis.retry import Retry
 
 from monitor.errors import BackPressure
 from services.transport import scripts
-from services.transport.bus import Delivery
+from services.transport.bus import Delivery, Letter
 from services.transport.codec import encode
 from services.transport.stage import Publication
-from services.transport.streams import CAPPED
+from services.transport.streams import CAPPED, DEAD
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -81,6 +81,7 @@ class RedisBus:
         self._publish, self._settle = register(scripts.PUBLISH), register(scripts.SETTLE)
         self._claim, self._hand_over = register(scripts.CLAIM), register(scripts.HAND_OVER)
         self._strike, self._beat = register(scripts.STRIKE), register(scripts.BEAT)
+        self._put_back = register(scripts.PUT_BACK)
         self._streams: list[str] = []
         self._group = ""
         self._consumer = ""
@@ -196,6 +197,20 @@ class RedisBus:
             for _, fields in entries:
                 yield fields[b"payload"]
             last = f"({entries[-1][0].decode()}"
+
+    @_backed_off
+    def letters(self, stream: str, after: str, count: int) -> list[Letter]:
+        """Return up to `count` entries of a stream behind the one named `after`, oldest first."""
+        first = f"({after}" if after else "-"
+        entries: Any = self._redis.xrange(self._key(stream), min=first, count=count)
+        return [Letter(entry_id.decode(), fields[b"key"].decode(), fields[b"payload"]) for entry_id, fields in entries]
+
+    @_backed_off
+    def put_back(self, dead: Letter, stream: str, key: str, payload: bytes) -> bool:
+        """Put what is a dead letter into a stream again, and drop the letter; False when it is gone."""
+        keys = [self._key(DEAD), self._key(f"once:{dead.key}"), self._key(stream), self._key(f"once:{key}")]
+        answer: Any = self._put_back(keys=keys, args=[dead.entry_id, key, payload])
+        return bool(answer)
 
     @_backed_off
     def epoch(self) -> str | None:

@@ -92,6 +92,16 @@ redis.call('HDEL', KEYS[1], '')
 return redis.call('HINCRBY', KEYS[1], ARGV[1], 1)
 """
 
+PUT_BACK = f"""
+-- KEYS: dead letters, the letter's marker, stream, marker; ARGV: letter, key, payload
+if #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1], 'COUNT', 1) == 0 then return 0 end
+redis.call('XADD', KEYS[3], '*', 'key', ARGV[2], 'payload', ARGV[3])
+redis.call('SET', KEYS[4], 1, 'EX', {MARKER_TTL_S})
+redis.call('DEL', KEYS[2])
+redis.call('XDEL', KEYS[1], ARGV[1])
+return 1
+"""
+
 BEAT = """
 -- KEYS: heartbeat, names of those that beat; ARGV: name, time to live in ms, then field and value of the status
 redis.call('DEL', KEYS[1])

@@ -1,0 +1,263 @@
+"""Alarms on the page: what stands, what was, which come too often, and what an operator does about one."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import Field
+
+from monitor.culture.rules import rules_by_channel
+from monitor.culture.standing import AlarmStanding
+from monitor.messages import MACHINE, AlarmChanged, AlarmState, AlarmStatus, Channel, OperatorAction
+from services.alarms.acting import UNSEEN, Wish, perform, possible
+from services.alarms.explanation import words_of
+from services.alarms.listing import Told, by_urgency, line_of, told, waiting_for
+from services.dashboard.cursors import Paged, number_of
+from services.dashboard.endpoint import Asked, Given
+from services.dashboard.errors import Conflict, NotFound
+from services.dashboard.installation import Installation
+from services.dashboard.opened import reading
+from services.dashboard.shapes import (
+    Acted,
+    AlarmEvent,
+    AlarmItem,
+    AlarmPage,
+    AlarmWords,
+    BadActor,
+    BadActors,
+    HistoryPage,
+    ToldLine,
+)
+from services.dashboard.tiles import open_of, unseen_of
+from services.record.sqlite import SqliteRecord
+from services.record.sqlite_flask import sortable
+
+WAIT_S = 3.0
+"""How long an action is waited for: a predictor takes it in within two seconds where everything runs."""
+
+
+class AlarmsWanted(Paged):
+    """state: unseen, open, suppressed or all; open ones where it is not said."""
+
+    state: Annotated[str, Field(pattern="^(unseen|open|suppressed|all)$")] = "open"
+    flask: Annotated[str | None, Field(max_length=200)] = None
+
+
+class HistoryWanted(Paged):
+    """Of a flask and a channel, or of all."""
+
+    flask: Annotated[str | None, Field(max_length=200)] = None
+    channel: Channel | None = None
+
+
+class DaysWanted(Given):
+    """How far back, in days of the culture's clock."""
+
+    days: Annotated[float, Field(gt=0.0, le=3650.0)] = 7.0
+
+
+class Comment(Given):
+    """Why; it is kept in the audit log."""
+
+    comment: Annotated[str, Field(max_length=1000)] = ""
+
+
+class Shelving(Comment):
+    """Why, and for how many hours."""
+
+    hours: Annotated[float, Field(ge=0.01, le=168.0)] = 4.0
+
+
+def alarm_list(asked: Asked) -> AlarmPage:
+    """Return the alarms that are not normal, unseen and urgent ones first."""
+    page, wanted = asked.page, asked.given
+    standings = page.hub.readings.all_standings()
+    chosen = by_urgency(one for one in standings if _fits(one, wanted))
+    first = number_of(wanted.cursor, 0)
+    shown = chosen[first : first + wanted.limit]
+    last = first + len(shown)
+    return AlarmPage(
+        now=page.clock.now(),
+        items=_items(page, shown),
+        next=str(last) if last < len(chosen) else None,
+        open_alarms=open_of(standings),
+        unseen_alarms=unseen_of(standings),
+        suppressed=sum(one.status is AlarmStatus.SUPPRESSED for one in standings),
+    )
+
+
+def alarm_words(asked: Asked) -> AlarmWords:
+    """Return what an alarm is about, for somebody who is woken by it."""
+    page, (flask, channel) = asked.page, _place(asked)
+    with SqliteRecord(page.state.record, readonly=True) as record:
+        standings = [one for one in record.standings() if one.flask == flask]
+        meant = next((one for one in standings if one.channel is channel), None)
+        if meant is None:
+            raise NotFound(f"the {channel} alarm of {flask} is normal: there is nothing to say", reason="no_alarm")
+        words = words_of(meant, standings, record, page.settings)
+    words["told"] = "; ".join(f"{one.receiver} {one.state}" for one in told(page.state, meant)) or "nobody yet"
+    return AlarmWords(flask=flask, channel=channel.value, words=words)
+
+
+def alarm_history(asked: Asked) -> HistoryPage:
+    """Return what happened to alarms, newest first; what turned out not to be so is left out."""
+    wanted = asked.given
+    query, values = "SELECT fact FROM alarms WHERE withdrawn = 0", []
+    if wanted.flask is not None:
+        query, values = f"{query} AND flask = ?", [wanted.flask]
+    if wanted.channel is not None:
+        query, values = f"{query} AND json_extract(fact, '$.channel') = ?", [*values, wanted.channel.value]
+    first = number_of(wanted.cursor, 0)
+    with reading(asked.page.state.record) as record:
+        found = (
+            []
+            if record is None
+            else record.execute(
+                f"{query} ORDER BY at DESC, event_id DESC LIMIT ? OFFSET ?", (*values, wanted.limit + 1, first)
+            ).fetchall()
+        )
+    events = [AlarmChanged.model_validate_json(fact) for (fact,) in found[: wanted.limit]]
+    more = str(first + wanted.limit) if len(found) > wanted.limit else None
+    return HistoryPage(items=[_event(event) for event in events], next=more)
+
+
+def bad_actors(asked: Asked) -> BadActors:
+    """Return which alarms came most often in the last days: candidates for a remedy, or for other limits."""
+    since = asked.page.clock.now() - timedelta(days=asked.given.days)
+    query = "SELECT fact FROM alarms WHERE withdrawn = 0 AND at >= ? AND json_extract(fact, '$.state') = ?"
+    with reading(asked.page.state.record) as record:
+        values = (sortable(since), AlarmState.RAISED.value)
+        found = [] if record is None else record.execute(query, values).fetchall()
+    places: dict[tuple[str, str], list[AlarmChanged]] = defaultdict(list)
+    for (fact,) in found:
+        event = AlarmChanged.model_validate_json(fact)
+        places[event.flask, event.channel.value].append(event)
+    items = [
+        BadActor(
+            flask=flask,
+            channel=channel,
+            raised=len(events),
+            share=round(len(events) / len(found), 4),
+            last_at=max(event.at for event in events),
+        )
+        for (flask, channel), events in places.items()
+    ]
+    items.sort(key=lambda item: (-item.raised, item.flask, item.channel))
+    return BadActors(days=asked.given.days, raised=len(found), items=items)
+
+
+def acting(action: OperatorAction) -> Callable[[Asked], Acted]:
+    """Return what an operator's action does; its name is that of the path."""
+
+    def act(asked: Asked) -> Acted:
+        page, (flask, channel) = asked.page, _place(asked)
+        hours = getattr(asked.given, "hours", None)
+        wish = Wish(action, flask, channel.value, asked.visitor.name or "", asked.given.comment, hours)
+        done = perform(page.state.root, wish, WAIT_S)
+        if done.acted is None:
+            raise Conflict(f"{flask} {channel}: {done.note}", reason="nothing_to_do")
+        with SqliteRecord(page.state.record, readonly=True) as record:
+            stands = {(one.flask, one.channel): one.status for one in record.standings()}
+        return Acted(
+            flask=flask,
+            channel=channel.value,
+            action=action.value,
+            by=wish.by,
+            until=done.acted.until,
+            taken_in=done.taken_in,
+            status=stands.get((flask, channel), AlarmStatus.NORMAL).value,
+            note=done.note,
+        )
+
+    act.__name__ = action.value
+    act.__doc__ = f"{SUMMARIES[action]}"
+    return act
+
+
+SUMMARIES = {
+    OperatorAction.ACKNOWLEDGE: "Say that you know of an alarm and see to it.",
+    OperatorAction.SHELVE: "Put an alarm aside for some hours.",
+    OperatorAction.UNSHELVE: "Take an alarm back from the shelf.",
+    OperatorAction.OUT_OF_SERVICE: "Take an alarm out of service until it is brought back.",
+    OperatorAction.IN_SERVICE: "Bring an alarm back into service.",
+}
+
+
+def _place(asked: Asked) -> tuple[str, Channel]:
+    """Return flask and channel of a path.
+
+    Raises
+    ------
+    NotFound
+        There is no such flask or channel.
+    """
+    flask, name = asked.path["flask"], asked.path["channel"]
+    if flask != MACHINE and flask not in asked.page.hub.readings.flasks():
+        raise NotFound(f"there is no flask {flask[:200]!r} here", reason="no_flask")
+    if name not in list(Channel):
+        raise NotFound(f"there is no channel {name[:50]!r}; choose among {', '.join(Channel)}", reason="no_channel")
+    return flask, Channel(name)
+
+
+def _fits(standing: AlarmStanding, wanted: AlarmsWanted) -> bool:
+    if wanted.flask not in (None, standing.flask):
+        return False
+    match wanted.state:
+        case "unseen":
+            return standing.status in UNSEEN
+        case "suppressed":
+            return standing.status is AlarmStatus.SUPPRESSED
+        case "open":
+            return standing.status is not AlarmStatus.SUPPRESSED
+    return True
+
+
+def _items(page: Installation, standings: list[AlarmStanding]) -> list[AlarmItem]:
+    if not standings:
+        return []
+    with SqliteRecord(page.state.record, readonly=True) as record:
+        actions = record.waiting_actions()
+    return [_item(page, one, told(page.state, one), waiting_for(one, actions)) for one in standings]
+
+
+def _item(page: Installation, standing: AlarmStanding, letters: list[Told], waiting: tuple[str, ...]) -> AlarmItem:
+    line, raised = line_of(standing), standing.raised
+    rule = rules_by_channel(page.settings.culture.rules).get(standing.channel)
+    return AlarmItem(
+        flask=line.flask,
+        channel=line.channel,
+        status=line.status,
+        unseen=standing.status in UNSEEN,
+        priority=line.priority or (rule.priority if rule else ""),
+        since=standing.since,
+        by=line.by,
+        why=line.why,
+        onset_at=raised.estimated_onset_at if raised else None,
+        raised_at=raised.at if raised else None,
+        frame_id=raised.frame_id if raised else None,
+        what=line.cause or line.why,
+        likely_cause=rule.cause if rule else "",
+        consequence=line.consequence or (rule.consequence if rule else ""),
+        action=line.action or (rule.action if rule else ""),
+        respond_by=raised.respond_by if raised else None,
+        shelved_until=standing.shelved_until,
+        told=[ToldLine.model_validate(one, from_attributes=True) for one in letters],
+        waiting=list(waiting),
+        can=[action.value for action in possible(standing.status)],
+    )
+
+
+def _event(event: AlarmChanged) -> AlarmEvent:
+    return AlarmEvent(
+        event_id=event.event_id,
+        alarm_id=event.alarm_id,
+        flask=event.flask,
+        channel=event.channel.value,
+        state=event.state.value,
+        at=event.at,
+        priority=event.priority,
+        cause=event.cause,
+        by=event.by,
+        frame_id=event.frame_id,
+    )

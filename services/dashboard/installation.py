@@ -1,0 +1,109 @@
+"""What the page is about and works with: one state folder, its settings, its users, and what was read of it."""
+
+import getpass
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from monitor.errors import SettingsError
+from services.clock import Clock
+from services.dashboard.guard import Guard, is_loopback
+from services.dashboard.in_force import InForce
+from services.dashboard.measuring import Measurer
+from services.dashboard.pace import LoginPace
+from services.dashboard.rendering import Rendering
+from services.dashboard.users import Users
+from services.settings import DashboardSettings, Settings
+from services.state_folder import StateFolder
+
+if TYPE_CHECKING:
+    from services.dashboard.health import Overview
+    from services.dashboard.live import Hub
+    from services.dashboard.pictures import Kept
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """A state folder as the page sees it; own: the page's own settings, as it was started."""
+
+    state: StateFolder
+    own: DashboardSettings
+    in_force: InForce
+    users: Users
+    guard: Guard
+    pace: LoginPace
+    rendering: Rendering
+    hub: "Hub"
+    measurer: Measurer
+    pictures: "Kept"
+    overview: "Overview"
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force in the state folder."""
+        return self.in_force.settings
+
+    @property
+    def clock(self) -> Clock:
+        """The culture's clock."""
+        return self.in_force.clock
+
+
+def open_installation(settings: Settings) -> Installation:
+    """Open a state folder for the page; it may be empty yet.
+
+    Raises
+    ------
+    SettingsError
+        The settings that a run left in it cannot be used.
+    """
+    from services.dashboard.health import Overview
+    from services.dashboard.live import Hub
+    from services.dashboard.pictures import Kept
+
+    state = StateFolder(settings.state.resolve())
+    users, in_force = Users(state.users), InForce(state, settings)
+    return Installation(
+        state=state,
+        own=settings.dashboard,
+        in_force=in_force,
+        users=users,
+        guard=Guard(users, settings.dashboard, whoever()),
+        pace=LoginPace(),
+        rendering=Rendering(),
+        hub=Hub(state, in_force, settings.dashboard.live_most),
+        measurer=Measurer(),
+        pictures=Kept(),
+        overview=Overview(),
+    )
+
+
+def whoever() -> str:
+    """Return the name of this process's user; a container's may have none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "local"
+
+
+def check_reach(users: Users, own: DashboardSettings) -> None:
+    """Refuse to listen where strangers could reach a page that asks nobody who he is.
+
+    Raises
+    ------
+    SettingsError
+        `open_bind`, with what to do first.
+    """
+    if is_loopback(own.host):
+        return
+    if not users.any():
+        message = (
+            f"{own.host} can be reached by others and there are no users; make one first: "
+            "`cellvigil dashboard user add NAME --role admin`, or listen on 127.0.0.1"
+        )
+        raise SettingsError(message, reason="open_bind")
+    if not own.secure:
+        message = (
+            f"passwords would go to {own.host} in the clear; set dashboard.tls_certificate and dashboard.tls_key, "
+            "or dashboard.behind_tls where a proxy speaks https, or listen on 127.0.0.1"
+        )
+        raise SettingsError(message, reason="open_bind")

@@ -1,0 +1,125 @@
+"""Long lists that are looked through now and then: quarantine and the audit log."""
+
+import io
+import sqlite3
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from PIL import Image
+from pydantic import Field
+
+from monitor.errors import CellvigilError
+from monitor.frames.reader import SUFFIXES, ReadLimits, read_frame
+from monitor.segmentation.overlay import stretched
+from services.audit import AuditEntry
+from services.dashboard.cursors import NUMBER_MOST, Paged, number_of
+from services.dashboard.endpoint import Asked, Content, etag_of
+from services.dashboard.errors import NotFound
+from services.dashboard.opened import reading
+from services.dashboard.pictures import shrunk
+from services.dashboard.shapes import AuditItem, AuditPage, QuarantinedFile, QuarantinePage
+
+PREVIEW_PX = 320
+PREVIEW_MOST_BYTES = 256 << 20
+SEEN_ALL_THE_SAME = frozenset(
+    ("bad_name", "bad_pixel_size", "layout", "no_pixel_size", "other_channel", "pixels_not_square", "too_small")
+)
+"""Reasons that are not about the pixels: what is refused for any other cannot be read as a picture."""
+
+
+class AuditWanted(Paged):
+    """Of a flask, or of everything."""
+
+    flask: Annotated[str | None, Field(max_length=200)] = None
+
+
+def quarantine_list(asked: Asked) -> QuarantinePage:
+    """Return the files that did not become frames, newest first, with the mend of each."""
+    before = number_of(asked.given.cursor, NUMBER_MOST)
+    query = (
+        "SELECT number, source, reason, detail, size, first_seen FROM files WHERE state = 'quarantined' AND number < ? "
+        "ORDER BY number DESC LIMIT ?"
+    )
+    with reading(asked.page.state.ledger) as ledger:
+        if ledger is None:
+            return QuarantinePage(items=[], next=None, total=0)
+        rows = ledger.execute(query, (before, asked.given.limit + 1)).fetchall()
+        total = ledger.execute("SELECT count(*) FROM files WHERE state = 'quarantined'").fetchone()[0]
+    folder = asked.page.settings.watch.folder.resolve()
+    items = [
+        QuarantinedFile(
+            id=number,
+            source=source,
+            reason=reason,
+            detail=detail,
+            size_bytes=size,
+            first_seen=datetime.fromisoformat(first_seen),
+            preview_url=f"/api/v1/quarantine/{number}/preview.jpg" if _may_show(folder / source, reason) else None,
+        )
+        for number, source, reason, detail, size, first_seen in rows[: asked.given.limit]
+    ]
+    more = str(items[-1].id) if len(rows) > len(items) else None
+    return QuarantinePage(items=items, next=more, total=total)
+
+
+def quarantine_preview(asked: Asked) -> Content:
+    """Return what can be seen of a file in quarantine, as JPEG."""
+    query = "SELECT source, size, mtime_ns FROM files WHERE number = ? AND state = 'quarantined'"
+    with reading(asked.page.state.ledger) as ledger:
+        found = None if ledger is None else ledger.execute(query, (int(asked.path["file"]),)).fetchone()
+    if found is None:
+        raise NotFound("there is no such file in quarantine", reason="no_file")
+    source, size, mtime_ns = found
+    folder = asked.page.settings.watch.folder.resolve()
+    etag = etag_of(source, str(size), str(mtime_ns))
+    limits = ReadLimits(max_bytes=PREVIEW_MOST_BYTES, min_side_px=1)
+    try:
+        frame = read_frame(folder / source, root=folder, pixel_size_um=1.0, limits=limits)
+    except (CellvigilError, OSError) as error:
+        raise NotFound(f"nothing of it can be shown: {error}"[:500], reason="no_preview") from error
+    grey = Image.fromarray(stretched(np.nan_to_num(frame.pixels)))
+    rows, columns = shrunk((grey.height, grey.width), PREVIEW_PX)
+    stream = io.BytesIO()
+    grey.resize((columns, rows), Image.Resampling.BOX).save(stream, "JPEG", quality=80)
+    return Content(stream.getvalue(), "image/jpeg", etag=etag)
+
+
+def audit_list(asked: Asked) -> AuditPage:
+    """Return the audit log, newest line first: who, when, why; and whether it was changed by hand."""
+    wanted, page = asked.given, asked.page
+    before = number_of(wanted.cursor, NUMBER_MOST)
+    where, values = ("", ()) if wanted.flask is None else (" AND flask = ?", (wanted.flask,))
+    query = f"SELECT number, kind, fact, hash FROM audit WHERE number < ?{where} ORDER BY number DESC LIMIT ?"
+    with reading(page.state.record) as record:
+        if record is None:
+            return AuditPage(items=[], next=None, total=0, broken_at=None)
+        rows = record.execute(query, (before, *values, wanted.limit + 1)).fetchall()
+        total = _total(record, where, values)
+    items = [_line(*row) for row in rows[: wanted.limit]]
+    more = str(items[-1].number) if len(rows) > len(items) else None
+    return AuditPage(items=items, next=more, total=total, broken_at=page.overview.of(page).audit_broken_at)
+
+
+def _total(record: sqlite3.Connection, where: str, values: tuple[str, ...]) -> int:
+    counted: int = record.execute(f"SELECT count(*) FROM audit WHERE number > 0{where}", values).fetchone()[0]
+    return counted
+
+
+def _line(number: int, kind: str, text: str, seal: str) -> AuditItem:
+    entry = AuditEntry.model_validate_json(text)
+    return AuditItem(
+        number=number,
+        written_at=entry.written_at,
+        kind=kind,
+        flask=entry.what.flask,
+        channel=getattr(entry.what, "channel", None),
+        by=entry.what.by,
+        text=entry.words,
+        hash=seal,
+    )
+
+
+def _may_show(file: Path, reason: str) -> bool:
+    return reason in SEEN_ALL_THE_SAME and file.suffix.lower() in SUFFIXES and file.is_file()

@@ -1,0 +1,202 @@
+"""Pictures of frames: the frame in grey, outlines of cells and nuclei, cells filled by a feature, single cells.
+
+What a picture shows is settled by the content of frame and label image, so a browser may keep it for ever. Frames are
+read as workers read them: what lies there must be what was measured. Few are drawn at a time, for large ones take
+memory.
+"""
+
+import io
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import Field
+
+from monitor.frames.reader import ReadLimits
+from monitor.messages import FrameSegmented
+from monitor.segmentation.one_cell import box_of, draw_cell
+from monitor.segmentation.overlay import CELL_RGB, NUCLEUS_RGB, outline, stretched
+from services.dashboard.colours import palette, places_of
+from services.dashboard.endpoint import FOREVER, Asked, Content, Given, etag_of
+from services.dashboard.errors import NotFound
+from services.dashboard.frames import segmentation_of
+from services.dashboard.why import cells_of
+from services.frame_files import FrameFiles
+from services.transport.file_blobs import FileLabels
+
+SIDE_MOST = 8192
+CELL_PX = 160
+MARGIN = 1.35
+JPEG_QUALITY = 88
+KEPT_BYTES = 48 << 20
+AT_ONCE = 2
+
+_TURN = threading.BoundedSemaphore(AT_ONCE)
+
+
+class PictureWanted(Given):
+    """How wide at most, in pixels; the whole frame where it is not said."""
+
+    width: Annotated[int | None, Field(ge=16, le=SIDE_MOST)] = None
+
+
+class CellsWanted(PictureWanted):
+    """colour_by: fill cells by a feature of them instead of drawing their outlines."""
+
+    colour_by: Annotated[str | None, Field(max_length=100)] = None
+
+
+class Kept:
+    """The latest pictures, up to so many bytes."""
+
+    def __init__(self, most: int = KEPT_BYTES) -> None:
+        self._most = most
+        self._bytes = 0
+        self._pictures: OrderedDict[str, bytes] = OrderedDict()
+        self._turn = threading.Lock()
+
+    def get(self, key: str, make: Callable[[], bytes]) -> bytes:
+        """Return a picture, made where it is not kept."""
+        with self._turn:
+            found = self._pictures.get(key)
+            if found is not None:
+                self._pictures.move_to_end(key)
+                return found
+        with _TURN:
+            made = make()
+        with self._turn:
+            if key not in self._pictures and len(made) <= self._most:
+                self._pictures[key] = made
+                self._bytes += len(made)
+            while self._bytes > self._most:
+                _, oldest = self._pictures.popitem(last=False)
+                self._bytes -= len(oldest)
+        return made
+
+
+def frame_image(asked: Asked) -> Content:
+    """Return the frame as it was taken, stretched to grey, as JPEG."""
+    fact = _fact(asked)
+    width = asked.given.width
+    return _picture(asked, "image/jpeg", lambda: _frame(asked, fact, width), "image", str(width))
+
+
+def cells_image(asked: Asked) -> Content:
+    """Return outlines of cells, or cells filled by a feature, on nothing, as PNG."""
+    fact, wanted = _fact(asked), asked.given
+    parts = (fact.cells.sha256, str(wanted.width), wanted.colour_by or "")
+    if wanted.colour_by is None:
+        return _picture(asked, "image/png", lambda: _outlines(asked, fact, wanted.width, cells=True), "cells", *parts)
+    return _picture(asked, "image/png", lambda: _filled(asked, fact, wanted), "filled", *parts)
+
+
+def nuclei_image(asked: Asked) -> Content:
+    """Return outlines of nuclei on nothing, as PNG."""
+    fact, width = _fact(asked), asked.given.width
+    parts = (fact.nuclei.sha256, str(width))
+    return _picture(asked, "image/png", lambda: _outlines(asked, fact, width, cells=False), "nuclei", *parts)
+
+
+def cell_image(asked: Asked) -> Content:
+    """Return one cell with its outline, as JPEG."""
+    fact, number = _fact(asked), int(asked.path["cell"])
+    return _picture(asked, "image/jpeg", lambda: _cell(asked, fact, number), "cell", fact.cells.sha256, str(number))
+
+
+def shrunk(shape: tuple[int, int], width: int | None) -> tuple[int, int]:
+    """Return rows and columns of a picture at most `width` wide; never larger than the frame.
+
+    >>> shrunk((3000, 4000), 1000), shrunk((300, 400), 1000)
+    ((750, 1000), (300, 400))
+    """
+    rows, columns = shape
+    if width is None or width >= columns:
+        return shape
+    return max(1, round(rows * width / columns)), width
+
+
+def thinned_outline(edge: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return outlines in a smaller picture: a pixel is one where any of those it stands for was."""
+    for axis, size in enumerate(shape):
+        if size < edge.shape[axis]:
+            starts = np.arange(size) * edge.shape[axis] // size
+            edge = np.logical_or.reduceat(edge, starts, axis=axis)
+    return edge
+
+
+def _picture(asked: Asked, media: str, make: Callable[[], bytes], *parts: str) -> Content:
+    etag = etag_of(asked.path["frame_id"], *parts)
+    if asked.etag == etag:
+        return Content(b"", media, cache=FOREVER, etag=etag)
+    return Content(asked.page.pictures.get(etag, make), media, cache=FOREVER, etag=etag)
+
+
+def _fact(asked: Asked) -> FrameSegmented:
+    return segmentation_of(asked.page.state, asked.path["frame_id"])
+
+
+def _pixels(asked: Asked, fact: FrameSegmented) -> NDArray[np.generic]:
+    watch = asked.page.settings.watch
+    files = FrameFiles(watch.folder.resolve(), ReadLimits(max_bytes=watch.max_frame_bytes))
+    return files.read(fact.frame).pixels
+
+
+def _frame(asked: Asked, fact: FrameSegmented, width: int | None) -> bytes:
+    grey = stretched(_pixels(asked, fact))
+    picture = Image.fromarray(grey)
+    rows, columns = shrunk((grey.shape[0], grey.shape[1]), width)
+    if (rows, columns) != grey.shape:
+        picture = picture.resize((columns, rows), Image.Resampling.BOX)
+    return _jpeg(picture)
+
+
+def _outlines(asked: Asked, fact: FrameSegmented, width: int | None, *, cells: bool) -> bytes:
+    labels = FileLabels(asked.page.state.masks).get(fact.cells if cells else fact.nuclei)
+    edge = thinned_outline(outline(labels), shrunk((labels.shape[0], labels.shape[1]), width))
+    colours = bytes((0, 0, 0, *(CELL_RGB if cells else NUCLEUS_RGB)))
+    return _palette_png(edge.astype(np.uint8), colours)
+
+
+def _filled(asked: Asked, fact: FrameSegmented, wanted: CellsWanted) -> bytes:
+    measured = cells_of(asked.page, fact)
+    values = measured.values.get(wanted.colour_by or "")
+    if values is None:
+        names = ", ".join(measured.values)
+        raise NotFound(f"cells have no feature {wanted.colour_by!r}; choose among {names}", reason="no_feature")
+    labels = FileLabels(asked.page.state.masks).get(fact.cells)
+    rows, columns = shrunk((labels.shape[0], labels.shape[1]), wanted.width)
+    y, x = (np.arange(rows) * labels.shape[0] // rows), (np.arange(columns) * labels.shape[1] // columns)
+    table = np.concatenate([[0], places_of(np.array(values, float))]).astype(np.uint8)
+    return _palette_png(table[labels[np.ix_(y, x)]], palette())
+
+
+def _cell(asked: Asked, fact: FrameSegmented, number: int) -> bytes:
+    labels = FileLabels(asked.page.state.masks).get(fact.cells)
+    try:
+        box = box_of(labels, number)
+    except KeyError:
+        raise NotFound(f"there is no cell {number} in this frame", reason="no_cell") from None
+    pixels = _pixels(asked, fact)
+    side = max(8, round(MARGIN * max(box[1] - box[0], box[3] - box[2])))
+    low, high = np.percentile(pixels[::4, ::4].astype(np.float32), [0.5, 99.5])
+    picture = Image.fromarray(draw_cell(pixels, labels, number, box, side, (float(low), float(high))))
+    return _jpeg(picture.resize((CELL_PX, CELL_PX)))
+
+
+def _jpeg(picture: Image.Image) -> bytes:
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=JPEG_QUALITY)
+    return stream.getvalue()
+
+
+def _palette_png(places: NDArray[np.uint8], colours: bytes) -> bytes:
+    picture = Image.fromarray(places, "L")
+    picture = picture.convert("P") if picture.mode != "P" else picture
+    picture.putpalette(colours)
+    stream = io.BytesIO()
+    picture.save(stream, "PNG", transparency=0, compress_level=4)
+    return stream.getvalue()

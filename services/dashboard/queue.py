@@ -1,0 +1,146 @@
+"""The queue as the page sees it: whether it runs, who works, what waits, what could not be brought to an end."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from monitor.errors import BackPressure, SettingsError
+from monitor.messages import FrameArrived, FrameFailed
+from services.dashboard.deeds import note_deed
+from services.dashboard.endpoint import Asked
+from services.dashboard.errors import Conflict, NotFound, NotNow
+from services.dashboard.installation import Installation
+from services.dashboard.opened import reading
+from services.dashboard.shapes import DeadLetter, DeadLetters, Requeued
+from services.dead_letters import DeadLetter as Dead
+from services.dead_letters import dead_letters, find_dead_letter, requeue
+from services.record.sqlite import SqliteRecord
+from services.state_folder import StateFolder
+from services.transport.redis_streams import RedisBus
+from services.transport.server import server_status
+
+ANSWER_S = 3.0
+
+
+@contextmanager
+def queue_of(page: Installation) -> Iterator[RedisBus | None]:
+    """Connect to the queue while the context lasts; None where none runs. None is ever started from here."""
+    url = page.settings.server.url
+    own = server_status(page.state.root)
+    if own is not None:
+        url = own.url
+    elif url is None or url.startswith("unix://"):
+        yield None
+        return
+    bus = RedisBus(url, page.settings.server.prefix, timeout_s=ANSWER_S)
+    try:
+        yield bus
+    finally:
+        bus.close()
+
+
+def dead_letter_list(asked: Asked) -> DeadLetters:
+    """Return what no worker could bring to an end, oldest first."""
+    page, wanted = asked.page, asked.given
+    with queue_of(page) as bus:
+        if bus is None:
+            return DeadLetters(items=_from_record(page.state, wanted.limit), next=None, available=False)
+        try:
+            found = dead_letters(bus, _after(wanted.cursor), wanted.limit + 1)
+        except BackPressure:
+            return DeadLetters(items=_from_record(page.state, wanted.limit), next=None, available=False)
+    shown = found[: wanted.limit]
+    more = shown[-1].letter.entry_id if len(found) > len(shown) else None
+    return DeadLetters(items=[_item(page.state, one) for one in shown], next=more, available=True)
+
+
+def requeue_letter(asked: Asked) -> Requeued:
+    """Put a dead letter into the queue again."""
+    page, entry_id = asked.page, asked.path["letter"]
+    with queue_of(page) as bus:
+        if bus is None:
+            raise NotNow("no queue server runs; start `cellvigil run` first", reason="queue")
+        dead = find_dead_letter(bus, entry_id)
+        if dead is None:
+            raise NotFound(
+                f"there is no dead letter {entry_id[:40]!r}; it may be in the queue again", reason="no_letter"
+            )
+        frame_id = dead.told.frame_id if isinstance(dead.told, FrameFailed) else None
+        arrived = arrived_of(page.state, frame_id)
+        fact = None
+        if frame_id is not None:
+            with SqliteRecord(page.state.record, readonly=True) as record:
+                fact = record.segmentation(frame_id)
+        try:
+            stream = requeue(bus, dead, arrived, fact, page.settings.predictor.partitions)
+        except SettingsError as error:
+            raise Conflict(str(error), reason=error.reason) from error
+    if stream is None:
+        raise NotFound(f"the dead letter {entry_id!r} is in the queue again already", reason="no_letter")
+    subject = f"dead letter {entry_id}" + (f" of frame {frame_id[:12]}" if frame_id else "")
+    note_deed(page.state, asked.visitor.name, "put into the queue again", subject, asked.given.comment)
+    return Requeued(id=entry_id, stream=stream, note=f"in the queue again ({stream})")
+
+
+def arrived_of(state: StateFolder, frame_id: str | None) -> FrameArrived | None:
+    """Return a frame as the ledger has it."""
+    if frame_id is None:
+        return None
+    query = (
+        "SELECT message_json FROM files WHERE frame_id = ? AND message_json IS NOT NULL "
+        "AND state IN ('arrived', 'queued') LIMIT 1"
+    )
+    with reading(state.ledger) as ledger:
+        found = None if ledger is None else ledger.execute(query, (frame_id,)).fetchone()
+    return None if found is None else FrameArrived.model_validate_json(found[0])
+
+
+def _item(state: StateFolder, dead: Dead) -> DeadLetter:
+    told, since = dead.told, datetime.fromtimestamp(dead.since_ms / 1000.0, UTC)
+    if isinstance(told, FrameFailed):
+        return _failed(state, told, dead.letter.entry_id, since, queued=True)
+    return DeadLetter(
+        id=dead.letter.entry_id,
+        kind="unreadable" if told is None else "parked",
+        stage="" if told is None else told.stream,
+        reason="unreadable" if told is None else told.reason,
+        detail="this version cannot read it" if told is None else f"{told.key}: {told.payload[:300]}",
+        frame_id=None,
+        flask=None,
+        source=None,
+        since=since,
+        can_requeue=told is not None,
+    )
+
+
+def _failed(state: StateFolder, told: FrameFailed, name: str, since: datetime | None, *, queued: bool) -> DeadLetter:
+    arrived = arrived_of(state, told.frame_id)
+    return DeadLetter(
+        id=name,
+        kind="frame_failed",
+        stage=told.stage,
+        reason=told.reason,
+        detail=told.detail,
+        frame_id=told.frame_id,
+        flask=None if arrived is None else arrived.key.flask,
+        source=None if arrived is None else arrived.source,
+        since=since or (arrived.arrived_at if arrived is not None else datetime.fromtimestamp(0, UTC)),
+        can_requeue=queued and arrived is not None,
+    )
+
+
+def _from_record(state: StateFolder, most: int) -> list[DeadLetter]:
+    """Return failures of frames without an estimate, as the record has them while no queue can be asked."""
+    query = (
+        "SELECT fact FROM failures WHERE NOT EXISTS (SELECT 1 FROM estimates WHERE estimates.frame_id = "
+        "failures.frame_id) ORDER BY rowid LIMIT ?"
+    )
+    with reading(state.record) as record:
+        facts = [] if record is None else record.execute(query, (most,)).fetchall()
+    failures = [FrameFailed.model_validate_json(fact) for (fact,) in facts]
+    return [_failed(state, told, told.frame_id, None, queued=False) for told in failures]
+
+
+def _after(cursor: str | None) -> str:
+    milliseconds, _, number = (cursor or "").partition("-")
+    return cursor if cursor and milliseconds.isdigit() and number.isdigit() and len(cursor) <= 40 else ""

@@ -1,0 +1,87 @@
+"""Signing in and out."""
+
+from urllib.parse import urlsplit
+
+from pydantic import ConfigDict
+
+from monitor.errors import BackPressure
+from services.dashboard.deeds import note_deed
+from services.dashboard.endpoint import Asked, Content, Given
+from services.dashboard.errors import NotSignedIn, Refused, TooMany
+from services.dashboard.guard import COOKIE
+from services.dashboard.installation import Installation
+from services.telemetry import get_log
+
+
+class Next(Given):
+    """Where to go afterwards."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    next: str = "/"
+
+
+class Credentials(Given):
+    """Name and password, from the form."""
+
+    name: str
+    password: str
+    next: str = "/"
+
+
+def login_page(asked: Asked) -> Content:
+    """Show the form to sign in with."""
+    return _form(asked, own_path(asked.given.next), None, 200)
+
+
+def login(asked: Asked) -> Content:
+    """Sign in: a cookie is left, and the browser goes where it wanted."""
+    given: Credentials = asked.given
+    target, page = own_path(given.next), asked.page
+    try:
+        page.pace.check(given.name, asked.address)
+        secret = page.users.sign_in(given.name, given.password)
+        if secret is None:
+            page.pace.failed(given.name, asked.address)
+            _note(page, "nobody", "failed to sign in as", given.name, f"from {asked.address}")
+            raise NotSignedIn("name and password do not fit", reason="sign_in_failed")
+    except (NotSignedIn, TooMany) as error:
+        return _form(asked, target, error, error.status)
+    page.pace.fitted(given.name, asked.address)
+    _note(page, given.name, "signed in", f"from {asked.address}")
+    return Content(status=303, headers={"Location": target}, cookie=page.guard.cookie(secret))
+
+
+def logout(asked: Asked) -> Content:
+    """Sign out: the sign-in ends here too, not in the browser alone."""
+    secret = asked.cookies.get(COOKIE)
+    if secret:
+        asked.page.users.sign_out(secret)
+        _note(asked.page, asked.visitor.name, "signed out", "")
+    return Content(status=303, headers={"Location": "/login"}, cookie=asked.page.guard.cookie(""))
+
+
+def own_path(target: str) -> str:
+    """Return a path of this page, whatever was asked for: nobody is led elsewhere after signing in.
+
+    >>> own_path("/flasks/A1?at=3"), own_path("//elsewhere.example/"), own_path("https://elsewhere.example")
+    ('/flasks/A1?at=3', '/', '/')
+    """
+    parts = urlsplit(target)
+    plain = target.startswith("/") and not target.startswith("//") and "\\" not in target and target.isprintable()
+    return target if plain and not parts.scheme and not parts.netloc and target.isascii() else "/"
+
+
+def _note(page: Installation, by: str | None, what: str, subject: str, why: str = "") -> None:
+    """Write it into the audit log; where that cannot be written now, whoever has to look must get in all the same."""
+    try:
+        note_deed(page.state, by, what, subject, why)
+    except BackPressure as error:
+        get_log("dashboard").warning("not_in_audit_log", what=what, by=by, subject=subject, error=str(error))
+
+
+def _form(asked: Asked, target: str, error: Refused | None, status: int) -> Content:
+    headers = {"Retry-After": str(error.wait_s)} if isinstance(error, TooMany) else {}
+    failed = None if error is None else str(error)
+    context = {"next": target, "failed": failed, "code": None if error is None else error.reason}
+    return Content(status=status, template="login.html", context=context, headers=headers)
