@@ -6,12 +6,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from monitor.errors import SettingsError
 from monitor.potency.agreement import CONFIDENCE, LEAST_FLASKS, Agreement, Verdict
 from services.assays.log import AssayLog
 from services.assays.score import BiomarkerAgreement, recorded_results, score
 from services.assays.words import OF_DEMO, coverage_in_words, is_of_demo, ranged, say, warn_of_demo
 from services.state_folder import recorded_state
+from services.whole_file import write_whole
 
 
 def report_command(states: Sequence[Path], last: int, json_file: Path | None, plot: Path | None) -> int:
@@ -30,7 +30,7 @@ def report_command(states: Sequence[Path], last: int, json_file: Path | None, pl
             "warning": OF_DEMO if is_of_demo(results) else None,
             "biomarkers": {one.biomarker: one.model_dump(mode="json") for one in found},
         }
-        write_out(json_file, (json.dumps(report, indent=1, allow_nan=False) + "\n").encode())
+        write_whole(json_file, (json.dumps(report, indent=1, allow_nan=False) + "\n").encode())
     if not found:
         say(console, "no results are recorded here; `cellvigil assay add` records one")
         return 0
@@ -41,7 +41,7 @@ def report_command(states: Sequence[Path], last: int, json_file: Path | None, pl
     if plot is not None:
         from services.assays.picture import draw, png
 
-        write_out(plot, png(draw(found, recorded, last)))
+        write_whole(plot, png(draw(found, recorded, last)))
         say(console, f"drawn in {plot}")
     return 0
 
@@ -75,18 +75,3 @@ def _head(folder: Path) -> str:
         return ""
     with AssayLog(path, readonly=True) as log:
         return log.head()
-
-
-def write_out(path: Path, content: bytes) -> None:
-    """Write a file that the user asked for.
-
-    Raises
-    ------
-    SettingsError
-        `out` where it cannot be written.
-    """
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        message = f"{path} cannot be written ({error.strerror}); choose another file"
-        raise SettingsError(message, reason="out") from error

@@ -1,6 +1,7 @@
 """The command that predicts: a row out for every row in, an estimate or the reason why there is none."""
 
 import csv
+import io
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from monitor.potency.model import PotencyModel, Refusal, load_model
 from services.potency.circumstances import conditions_of, from_samples
 from services.potency.table_file import TableFile, read_table
 from services.results import inert
+from services.whole_file import check_writable, write_whole
 
 Matrix = NDArray[np.float64]
 STATE = "state"
@@ -40,6 +42,10 @@ class Prediction:
 def predict_command(folder: Path, table: Path, out: Path, samples: Path | None, *, explained: bool) -> int:
     """Write a row for every row of a table, in its order, with the columns that are no features as keys."""
     console = Console(stderr=True)
+    check_writable(out)
+    for read in (table, samples):
+        if read is not None and out.exists() and read.exists() and out.samefile(read):
+            raise SettingsError(f"--out is {read}, which is read; choose another file", reason="out")
     model = load_model(folder)
     file = read_table(table)
     prediction = predict_table(model, file, samples, explained=explained)
@@ -50,16 +56,11 @@ def predict_command(folder: Path, table: Path, out: Path, samples: Path | None, 
         if name not in model.contract.features
     }
     columns = keys | prediction.columns
-    try:
-        with out.open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow([inert(name) for name in columns])
-            writer.writerows(
-                zip(*(_written(texts, number=name in new) for name, texts in columns.items()), strict=True)
-            )
-    except OSError as error:
-        message = f"{out} cannot be written ({error.strerror}); choose another --out"
-        raise SettingsError(message, reason="out") from error
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow([inert(name) for name in columns])
+    writer.writerows(zip(*(_written(texts, number=name in new) for name, texts in columns.items()), strict=True))
+    write_whole(out, stream.getvalue().encode())
     counts = Counter(refusal.reason for refusal in prediction.refusals if refusal is not None)
     assessed = len(file) - sum(counts.values())
     console.print(f"{assessed} of {len(file)} rows assessed", markup=False, highlight=False)
