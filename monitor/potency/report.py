@@ -20,6 +20,9 @@ from monitor.potency.scores import (
 )
 
 Matrix = NDArray[np.float64]
+SURELY = 1.645
+"""Standard errors by which a model has to lose less than the dummy: of biomarkers that are pure noise, one in twenty at
+most is published then (one-sided normal limit)."""
 
 
 class BiomarkerReport(BaseModel):
@@ -31,7 +34,8 @@ class BiomarkerReport(BaseModel):
     left open, averaged over units, each counting once; coverage_by_row: pooled; width: median interval width;
     baselines: by name, then score; adjusted: of the model on features without their line on density; unadjusted: of the
     model on features as they are, where the adjusted one is published; folds: what was held out, with its scores; gain:
-    how much less is lost than by the dummy, mean and standard error over units.
+    how much less is lost than by the dummy, mean and standard error over units; better_than_dummy: by `SURELY` of
+    these errors, and for a classifier, where folds hold both classes, with rows ranked better than by chance in them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -74,6 +78,7 @@ def make_report(
     truth = samples.target
     by_unit = coverage_by_unit(held.inside, samples.unit)
     gain, error = gain_over_dummy((truth - held.middle) ** 2, (truth - held.dummy) ** 2, samples.unit)
+    within = _auc_within(samples, held.middle) if kind == "classifier" else None
     return BiomarkerReport(
         name=name,
         unit=unit,
@@ -82,7 +87,7 @@ def make_report(
         units=len(by_unit),
         groups=len(np.unique(samples.group)) if samples.grouped else 0,
         **_scores(kind, truth, held.middle),
-        auc_within=_auc_within(samples, held.middle) if kind == "classifier" else None,
+        auc_within=within,
         ece=_calibration_error(kind, truth, held.middle),
         coverage=float(by_unit.mean()),
         coverage_nominal=coverage,
@@ -96,7 +101,7 @@ def make_report(
         **{name: _with_calibration(kind, truth, twin.middle) for name, twin in twins.items() if twin is not None},
         folds=tuple(_fold(kind, samples, held, number) for number in np.unique(samples.fold)),
         gain=(gain, error),
-        better_than_dummy=gain > error and (kind == "regressor" or (_auc_within(samples, held.middle) or 0.0) > 0.5),
+        better_than_dummy=gain > SURELY * error and (within is None or within > 0.5),
     )
 
 

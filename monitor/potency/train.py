@@ -75,8 +75,8 @@ def train_potency(
 ) -> dict[str, BiomarkerReport]:
     """Train, judge and write a model folder, whole or not at all; return a report per biomarker.
 
-    A biomarker that is no better than the dummy, by more than a standard error over units, is left out unless forced;
-    where none is left, nothing is written. With `replace` a model at `out` gives way once the new one is written.
+    A biomarker that is not surely better than the dummy (`report.SURELY`) is left out unless forced; where none is
+    left, nothing is written. With `replace` a model at `out` gives way once the new one is written.
 
     Raises
     ------

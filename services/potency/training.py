@@ -59,7 +59,9 @@ def _verdict(console: Console, reports: Mapping[str, BiomarkerReport], out: Path
             console.print(f"{report.name}: {within}; {why}", markup=False, highlight=False, soft_wrap=True)
         if not report.better_than_dummy:
             what = "published because of --force" if report.published else "not published (--force would)"
-            console.print(f"{report.name}: no better than the mean of the training rows; {what}", markup=False)
+            by = "gains {:.3g} on it with a standard error of {:.3g}".format(*report.gain)
+            line = f"{report.name}: no better than the mean of the training rows ({by}); {what}"
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
     if not any(report.published for report in reports.values()):
         console.print("no model was written", markup=False)
         return 1
