@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
+from scipy.stats import binom
 
 from monitor.errors import SettingsError
 from monitor.messages import EstimateState
 from monitor.potency.biomarker import Biomarker
 from monitor.potency.explain import explain
-from monitor.potency.model import PotencyModel, Refusal, load_model
+from monitor.potency.model import UNFAMILIAR, PotencyModel, Refusal, load_model
 from services.potency.circumstances import conditions_of, from_samples
 from services.potency.table_file import TableFile, read_table
 from services.results import inert
@@ -27,6 +28,8 @@ STATE = "state"
 REASON = "reason"
 CELLS = ("n_cells", "cells")
 FIELDS = ("n_fields", "fields")
+UNLIKELY = 0.001
+"""A table of the training's kind is called unlike as a whole with this chance at most."""
 TAKEN = "input_"
 """Before the name of an input column that is called as one of ours."""
 
@@ -69,7 +72,35 @@ def predict_command(folder: Path, table: Path, out: Path, samples: Path | None, 
         console.print(
             f"not assessable: {count} rows, {reason} ({example})", markup=False, highlight=False, soft_wrap=True
         )
+    flasks = len(set(file.columns["flask"])) if "flask" in file.columns else len(file)
+    false_alarm = model.calibration.familiarity.false_alarm
+    warning = unlike_as_a_whole(counts[UNFAMILIAR], counts[UNFAMILIAR] + assessed, flasks, false_alarm)
+    if warning:
+        console.print(f"WARNING: {warning}", markup=False, highlight=False, soft_wrap=True, style="bold yellow")
     return 0
+
+
+def unlike_as_a_whole(refused: int, judged: int, flasks: int, false_alarm: float) -> str:
+    """Return a warning where so many of the rows judged are unfamiliar that the whole table is of another kind.
+
+    Refusing single rows leaves those that happen to look familiar, and their answers are as doubtful: so it was when a
+    model of one gel stiffness was asked about the other. The chance of so many refusals is that of independent
+    flasks, of rows where flasks are not known. Empty where nothing speaks against the table.
+
+    >>> unlike_as_a_whole(41, 927, 927, 0.05)
+    ''
+    >>> unlike_as_a_whole(223, 1544, 1544, 0.05)[:49]
+    '14 % of the rows are unlike the training rows, wh'
+    """
+    if not judged or refused <= 2.0 * false_alarm * judged:
+        return ""
+    units = min(flasks, judged)
+    if binom.sf(int(units * refused / judged) - 1, units, false_alarm) > UNLIKELY:
+        return ""
+    return (
+        f"{refused / judged:.0%} of the rows are unlike the training rows, where {false_alarm:.0%} of rows of the same "
+        "kind would be. This looks like another experiment: do not rely on the other estimates either"
+    ).replace("%", " %")
 
 
 def predict_table(model: PotencyModel, file: TableFile, samples: Path | None, *, explained: bool = False) -> Prediction:
