@@ -1,9 +1,14 @@
 """Files that a user asked for: whole or not at all, and told about before long work where they cannot be written."""
 
+import io
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from monitor.errors import SettingsError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -27,6 +32,13 @@ def write_whole(path: Path, content: bytes) -> None:
             part.unlink(missing_ok=True)
     except OSError as error:
         raise _refused(path, error.strerror) from error
+
+
+def write_png(path: Path, picture: "Image.Image") -> None:
+    """Write a picture as PNG, whatever the ending of its name; as `write_whole`."""
+    stream = io.BytesIO()
+    picture.save(stream, "PNG")
+    write_whole(path, stream.getvalue())
 
 
 def check_writable(path: Path) -> None:

@@ -9,9 +9,10 @@ from rich.console import Console
 from monitor.potency.agreement import CONFIDENCE, LEAST_FLASKS, Agreement, Verdict
 from services.assays.log import AssayLog
 from services.assays.score import BiomarkerAgreement, recorded_results, score
-from services.assays.words import OF_DEMO, coverage_in_words, is_of_demo, ranged, say, warn_of_demo
+from services.assays.words import coverage_in_words, models_of, ranged, say
+from services.demo_model import OF_DEMO, is_of_demo, warn_of_demo
 from services.state_folder import recorded_state
-from services.whole_file import write_whole
+from services.whole_file import write_png, write_whole
 
 
 def report_command(states: Sequence[Path], last: int, json_file: Path | None, plot: Path | None) -> int:
@@ -27,7 +28,7 @@ def report_command(states: Sequence[Path], last: int, json_file: Path | None, pl
             "last": last,
             "confidence": CONFIDENCE,
             "least_flasks": LEAST_FLASKS,
-            "warning": OF_DEMO if is_of_demo(results) else None,
+            "warning": OF_DEMO if is_of_demo(models_of(results)) else None,
             "biomarkers": {one.biomarker: one.model_dump(mode="json") for one in found},
         }
         write_whole(json_file, (json.dumps(report, indent=1, allow_nan=False) + "\n").encode())
@@ -37,11 +38,11 @@ def report_command(states: Sequence[Path], last: int, json_file: Path | None, pl
     for one in found:
         for line in _lines(one, last):
             say(console, line)
-    warn_of_demo(console, results)
+    warn_of_demo(console, models_of(results))
     if plot is not None:
-        from services.assays.picture import draw, png
+        from services.assays.picture import draw
 
-        write_whole(plot, png(draw(found, recorded, last)))
+        write_png(plot, draw(found, recorded, last))
         say(console, f"drawn in {plot}")
     return 0
 

@@ -8,35 +8,55 @@ from monitor.errors import SettingsError
 from monitor.features.catalogue import families_for
 from monitor.features.featurizer import measure
 from monitor.frames.reader import ReadLimits, read_frame
-from monitor.messages import FrameSegmented, PotencyEstimated
+from monitor.messages import EstimateState, FrameSegmented, PotencyEstimated
 from monitor.potency.carriers import draw_carriers, find_carriers
 from monitor.potency.explain import explain_frame
-from monitor.potency.model import DEMO, load_live_model
+from monitor.potency.model import DEMO, PotencyModel, load_live_model
+from services.demo_model import OF_DEMO, is_of_demo, warn_of_demo
 from services.record.sqlite import SqliteRecord
 from services.settings import Settings, load_settings
 from services.state_folder import StateFolder, recorded_state
 from services.transport.file_blobs import FileLabels
+from services.whole_file import check_writable, write_png
 
 
 def explain_command(folder: Path, frame_id: str | None, flask: str | None, out: Path | None, top: int) -> int:
     """Print why the latest assessed frame of a flask, or a frame by its id, got its estimate; draw its cells."""
     console = Console(stderr=False)
+    if out is not None:
+        check_writable(out)
     state = recorded_state(folder)
     settings = load_settings(state.root / "settings.json")
     with SqliteRecord(state.record, readonly=True) as record:
         estimate = _chosen(list(record.estimates(flask)), frame_id, flask)
         fact = record.segmentation(estimate.frame_id)
+    _show_estimate(console, estimate)
+    if estimate.estimate.state is not EstimateState.OK:
+        console.print("there is no estimate to explain; --frame names another frame", markup=False)
+        return 1
+    model = load_live_model(settings.predictor.model or DEMO)
+    if model.digest != estimate.provenance.potency_model:
+        message = (
+            f"the frame was judged by the potency model {estimate.provenance.potency_model[:12]}, and the one that is "
+            f"configured now is {model.digest[:12]}; set predictor.model in {state.root / 'settings.json'} to that one"
+        )
+        raise SettingsError(message, reason="model")
     if fact is None:
         message = f"the label image of frame {estimate.frame_id[:12]} is not in {folder}; choose another frame"
         raise SettingsError(message, reason="frame")
-    _show_estimate(console, estimate)
-    return _explain(console, settings, state, fact, out, top)
+    warn_of_demo(console, [model.digest])
+    return _explain(console, settings, state, fact, model, out, top)
 
 
 def _explain(
-    console: Console, settings: Settings, state: StateFolder, fact: FrameSegmented, out: Path | None, top: int
+    console: Console,
+    settings: Settings,
+    state: StateFolder,
+    fact: FrameSegmented,
+    model: PotencyModel,
+    out: Path | None,
+    top: int,
 ) -> int:
-    model = load_live_model(settings.predictor.model or DEMO)
     watch = settings.watch.folder
     frame = read_frame(
         watch / fact.frame.source, root=watch, pixel_size_um=fact.frame.pixel_size_um, limits=ReadLimits()
@@ -59,7 +79,8 @@ def _explain(
         if carriers is None:
             console.print("none of these is about single cells; no picture was drawn", markup=False)
             return 1
-        draw_carriers(frame.pixels, cells, carriers).save(out)
+        note = OF_DEMO if is_of_demo([model.digest]) else ""
+        write_png(out, draw_carriers(frame.pixels, cells, carriers, frame.pixel_size_um, note))
         console.print(f"{len(carriers.ids)} cells in {out}", markup=False, highlight=False)
     return 0
 

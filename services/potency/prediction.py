@@ -18,6 +18,7 @@ from monitor.messages import EstimateState
 from monitor.potency.biomarker import Biomarker
 from monitor.potency.explain import explain
 from monitor.potency.model import UNFAMILIAR, PotencyModel, Refusal, load_model
+from services.demo_model import warn_of_demo
 from services.potency.circumstances import conditions_of, from_samples
 from services.potency.table_file import TableFile, read_table
 from services.results import inert
@@ -64,6 +65,7 @@ def predict_command(folder: Path, table: Path, out: Path, samples: Path | None, 
     writer.writerow([inert(name) for name in columns])
     writer.writerows(zip(*(_written(texts, number=name in new) for name, texts in columns.items()), strict=True))
     write_whole(out, stream.getvalue().encode())
+    warn_of_demo(console, [model.digest])
     counts = Counter(refusal.reason for refusal in prediction.refusals if refusal is not None)
     assessed = len(file) - sum(counts.values())
     console.print(f"{assessed} of {len(file)} rows assessed", markup=False, highlight=False)
