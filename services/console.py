@@ -82,6 +82,10 @@ def show_run(settings: Settings, *, until_idle_s: float | None) -> int:
         from services.dashboard.serve import check_page
 
         check_page(settings)
+    if settings.predictor.model is None:
+        from services.demo_model import OF_DEMO
+
+        print(f"no predictor.model is set: {OF_DEMO}")
     configure_logging(state.logs, "run", terminal=False)
     stop = threading.Event()
     install_signals(stop)
@@ -109,8 +113,11 @@ def _say(report: RunReport, state: StateFolder) -> None:
 
 def write_results(folder: Path, file: Path) -> None:
     """Write one row per frame as CSV."""
+    from services.demo_model import warn_of_demo
+
     state = _existing(folder)
     with Ledger(state.ledger, readonly=True) as ledger, SqliteRecord(state.record, readonly=True) as record:
+        warn_of_demo(Console(stderr=True), {estimate.provenance.potency_model for estimate in record.estimates()})
         rows = result_rows(ledger, record)
         if str(file) == "-":
             write_csv(rows, sys.stdout)
@@ -121,15 +128,18 @@ def write_results(folder: Path, file: Path) -> None:
 
 
 def show_status(folder: Path) -> int:
-    """Print the fleet and the workers that are alive."""
+    """Print the fleet, whose model it is, and the workers that are alive."""
     from monitor.errors import BackPressure
+    from services.demo_model import warn_of_demo
     from services.transport.redis_streams import RedisBus
     from services.transport.server import server_status
 
     state = _existing(folder)
     console = Console()
     with SqliteRecord(state.record, readonly=True) as record:
-        console.print(fleet_table(fleet(record), SystemClock().now(), str(state.root)))
+        lines = fleet(record)
+    console.print(fleet_table(lines, SystemClock().now(), str(state.root)))
+    warn_of_demo(console, (line.newest.provenance.potency_model for line in lines if line.newest is not None))
     server = server_status(state.root)
     if server is None:
         console.print("no queue server is running here: the workers are stopped")

@@ -430,14 +430,14 @@ def train_potency_(
     adjust_density: Annotated[
         bool, typer.Option("--adjust-density", help="Publish the model without what crowding does to the features.")
     ] = False,
-    min_cells: Annotated[int, typer.Option(help="Rows with fewer cells are not assessable.")] = 0,
-    min_fields: Annotated[int, typer.Option(help="Flasks with fewer fields of view are not assessable.")] = 0,
+    min_cells: Annotated[int, typer.Option(min=0, help="Rows with fewer cells are not assessable.")] = 0,
+    min_fields: Annotated[int, typer.Option(min=0, help="Flasks with fewer fields of view are not assessable.")] = 0,
     drop_incomplete: Annotated[
         bool, typer.Option("--drop-incomplete", help="Leave rows out where a feature is empty.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Publish what is no better than the mean.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Remove the model that lies in --out.")] = False,
-    threads: Annotated[int, typer.Option(help="Of the processor.")] = 2,
+    threads: Annotated[int, typer.Option(min=1, help="Of the processor.")] = 2,
     json: Annotated[Path | None, typer.Option(help="Write the report here.")] = None,
 ) -> None:
     """Learn biomarkers from features and your assay results, judged on groups that were held out."""

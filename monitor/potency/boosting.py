@@ -99,8 +99,3 @@ class Grower:
         if head == "middle":
             return {"objective": "regression"}
         return {"objective": "quantile", "alpha": QUANTILES[head]}
-
-
-def steps(kind: Kind, outer: int, inner: int) -> int:
-    """Return how many heads a nested cross-validation grows with so many folds, the final model included."""
-    return (outer + 1) * (inner * len(LEAVES) + len(HEADS[kind]))

@@ -116,10 +116,14 @@ def read_bundle(folder: Path) -> Bundle:
         calibration = Calibration.model_validate_json(_text(folder, "calibration.json"))
         contract = FeatureContract.model_validate_json(_text(folder, "contract.json"))
         trees = {name: _text(folder, name) for part in spec.biomarkers for name in part.files.values()}
+        card = json.loads(_text(folder, "card.json"))
     except (ValueError, OSError) as error:
-        message = f"the potency model in {folder} has the form of another version of cellvigil; train it again"
+        message = (
+            f"the potency model in {folder} has the form of another version of cellvigil; run the version that wrote "
+            "it, or train it again"
+        )
         raise ModelRefused(message, reason="format") from error
-    return Bundle(spec, calibration, contract, json.loads(_text(folder, "card.json")), trees)
+    return Bundle(spec, calibration, contract, card, trees)
 
 
 def read_golden(folder: Path) -> dict[str, Any]:

@@ -65,8 +65,10 @@ def find_carriers(
     return None
 
 
-def draw_carriers(pixels: NDArray[np.generic], labels: NDArray[np.int32], carriers: Carriers) -> Image.Image:
-    """Return a sheet of thumbnails, all at one scale, the cell outlined in amber, its value below.
+def draw_carriers(
+    pixels: NDArray[np.generic], labels: NDArray[np.int32], carriers: Carriers, pixel_size_um: float, note: str = ""
+) -> Image.Image:
+    """Return a sheet of thumbnails, all at one scale, the cell outlined in amber, its value below, a scale bar above.
 
     Parameters
     ----------
@@ -74,17 +76,24 @@ def draw_carriers(pixels: NDArray[np.generic], labels: NDArray[np.int32], carrie
         (Y, X) frame of any number type.
     labels
         (Y, X) label image that the ids of the carriers refer to.
+    pixel_size_um
+        Side of a pixel of both.
+    note
+        A line to stand above everything, such as whose model this is.
     """
     boxes = [box_of(labels, int(number)) for number in carriers.ids]
     side = max(1, round((1.0 + MARGIN) * max(max(box[1] - box[0], box[3] - box[2]) for box in boxes)))
     low, high = np.percentile(pixels.astype(np.float32), [0.5, 99.5])
     columns = min(COLUMNS, len(boxes))
     rows = -(-len(boxes) // columns)
-    title = 2 * CAPTION_PX
+    head = [*filter(None, [note]), f"{carriers.cell_feature.replace('_', ' ')} of single cells; the frame:"]
+    head.append(carriers.driver.sentence())
+    title = (len(head) + 1) * CAPTION_PX
     sheet = Image.new("RGB", (columns * THUMBNAIL_PX, title + rows * (THUMBNAIL_PX + CAPTION_PX)), (20, 20, 20))
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
-    draw.text((4, 2), f"{carriers.cell_feature.replace('_', ' ')} of single cells; the frame:", (230, 230, 230), font)
-    draw.text((4, 2 + CAPTION_PX), carriers.driver.sentence(), (230, 230, 230), font)
+    for line, text in enumerate(head):
+        draw.text((4, 2 + line * CAPTION_PX), text, (230, 230, 230), font)
+    _draw_scale(draw, font, title - CAPTION_PX, (THUMBNAIL_PX - 4) / (side * pixel_size_um))
     for place, (number, value, box) in enumerate(zip(carriers.ids, carriers.values, boxes, strict=True)):
         picture = draw_cell(pixels, labels, int(number), box, side, (float(low), float(high)))
         left, top = place % columns * THUMBNAIL_PX, title + place // columns * (THUMBNAIL_PX + CAPTION_PX)
@@ -92,6 +101,17 @@ def draw_carriers(pixels: NDArray[np.generic], labels: NDArray[np.int32], carrie
         unit = carriers.driver.unit if carriers.driver.feature not in OF_FRACTIONS else ""
         draw.text((left + 4, top + THUMBNAIL_PX - 3), f"{value:.4g} {unit}".rstrip(), (230, 230, 230), font)
     return sheet
+
+
+def _draw_scale(
+    draw: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, top: int, px_per_um: float
+) -> None:
+    """Draw a bar of a round length, about half a thumbnail long, with its length behind."""
+    most = THUMBNAIL_PX / 2 / px_per_um
+    power = 10.0 ** np.floor(np.log10(most))
+    length = max(step * power for step in (1.0, 2.0, 5.0) if step * power <= most)
+    draw.line([(4, top + 9), (4 + length * px_per_um, top + 9)], (230, 230, 230), 3)
+    draw.text((10 + length * px_per_um, top + 2), f"{length:g} um", (230, 230, 230), font)
 
 
 def _cell_feature(feature: str) -> str:

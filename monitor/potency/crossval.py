@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import SettingsError
-from monitor.potency.boosting import Choice, Grower, Tick
+from monitor.potency.biomarker import HEADS, Kind
+from monitor.potency.boosting import LEAVES, Choice, Grower, Tick
 from monitor.potency.calibration import Interval, Platt, conformal_offset
 from monitor.potency.density import DensityAdjustment
 from monitor.potency.folds import grouped_folds, plain_folds
@@ -92,6 +93,14 @@ def hold_out(samples: Samples, grower: Grower, coverage: float, tick: Tick, *, a
         answer[test] = meaning.applied(raw[test])
         inside[test] = holds(meaning, answer[test], samples.target[test])
     return HeldOut(raw, answer, inside, dummy, linear)
+
+
+def heads_to_grow(samples: Samples, kind: Kind, runs: int) -> int:
+    """Return how many heads are grown when every fold is held out `runs` times over, and then on all rows."""
+    parts = [samples.part(samples.fold != number) for number in np.unique(samples.fold)]
+    whole = samples.part(np.ones(len(samples.target), bool))
+    counts = [len(np.unique(part.fold)) * len(LEAVES) + len(HEADS[kind]) for part in (*parts, whole)]
+    return runs * sum(counts[:-1]) + counts[-1]
 
 
 def fit_final(

@@ -25,6 +25,8 @@ __all__ = ["DEMO", "MANIFEST", "QUANTILES", "PotencyModel", "load_model", "verif
 Matrix = NDArray[np.float64]
 DEMO = Path(__file__).parent / "demo_model"
 """The model that comes with the package: trained on simulated cultures only, never for a decision on real cells."""
+UNFAMILIAR = "outside_training_range"
+"""The reason of rows that are unlike the training rows."""
 REHEARSAL_S = 120.0
 GOLDEN_TOLERANCE = 1e-6
 
@@ -123,7 +125,7 @@ class PotencyModel:
             elif (told := self.spec.conditions.refusal(known)) is not None:
                 found.append(Refusal(*told))
             elif far[number]:
-                found.append(Refusal("outside_training_range", f"unlike the training rows, most of all in {strange}"))
+                found.append(Refusal(UNFAMILIAR, f"unlike the training rows, most of all in {strange}"))
             else:
                 found.append(None)
         return found

@@ -1,5 +1,6 @@
 """What a trained model is worth: scores on held-out groups beside those of a dummy and a linear model."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,9 @@ from monitor.potency.scores import (
 )
 
 Matrix = NDArray[np.float64]
+SURELY = 1.645
+"""Standard errors by which a model has to lose less than the dummy: of biomarkers that are pure noise, one in twenty at
+most is published then (one-sided normal limit)."""
 
 
 class BiomarkerReport(BaseModel):
@@ -27,9 +31,11 @@ class BiomarkerReport(BaseModel):
     r2, rmse: of a regressor's middle; auc, brier: of a classifier; auc_within: mean over folds, which matters where a
     class is more frequent in some groups than in others; ece: calibration error over ten bins of equally many
     rows (of probabilities, or of means in standard deviations of the biomarker); coverage: of intervals, or of classes
-    left open, averaged over units, each counting once; coverage_by_row: pooled; width: median interval width; baselines
-    and adjusted (features without their line on density) by name, then score; folds: what was held out, with its
-    scores; gain: how much less is lost than by the dummy, mean and standard error over units.
+    left open, averaged over units, each counting once; coverage_by_row: pooled; width: median interval width;
+    baselines: by name, then score; adjusted: of the model on features without their line on density; unadjusted: of the
+    model on features as they are, where the adjusted one is published; folds: what was held out, with its scores; gain:
+    how much less is lost than by the dummy, mean and standard error over units; better_than_dummy: by `SURELY` of
+    these errors, and for a classifier, where folds hold both classes, with rows ranked better than by chance in them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,6 +58,7 @@ class BiomarkerReport(BaseModel):
     width: float | None = None
     baselines: dict[str, dict[str, float | None]]
     adjusted: dict[str, float | None] | None = None
+    unadjusted: dict[str, float | None] | None = None
     folds: tuple[dict[str, Any], ...]
     gain: tuple[float, float]
     better_than_dummy: bool
@@ -59,12 +66,19 @@ class BiomarkerReport(BaseModel):
 
 
 def make_report(
-    name: str, unit: str, kind: Kind, samples: Samples, held: HeldOut, coverage: float, adjusted: HeldOut | None
+    name: str,
+    unit: str,
+    kind: Kind,
+    samples: Samples,
+    held: HeldOut,
+    coverage: float,
+    twins: Mapping[str, HeldOut | None],
 ) -> BiomarkerReport:
-    """Return the report of a biomarker."""
+    """Return the report of a biomarker; `twins` by the names `adjusted` and `unadjusted`."""
     truth = samples.target
     by_unit = coverage_by_unit(held.inside, samples.unit)
     gain, error = gain_over_dummy((truth - held.middle) ** 2, (truth - held.dummy) ** 2, samples.unit)
+    within = _auc_within(samples, held.middle) if kind == "classifier" else None
     return BiomarkerReport(
         name=name,
         unit=unit,
@@ -73,7 +87,7 @@ def make_report(
         units=len(by_unit),
         groups=len(np.unique(samples.group)) if samples.grouped else 0,
         **_scores(kind, truth, held.middle),
-        auc_within=_auc_within(samples, held) if kind == "classifier" else None,
+        auc_within=within,
         ece=_calibration_error(kind, truth, held.middle),
         coverage=float(by_unit.mean()),
         coverage_nominal=coverage,
@@ -81,24 +95,23 @@ def make_report(
         width=float(np.median(held.answer[:, 2] - held.answer[:, 0])) if kind == "regressor" else None,
         baselines={
             "dummy": _scores(kind, truth, held.dummy) | _constant(kind),
-            "linear": _scores(kind, truth, held.linear) | {"ece": _calibration_error(kind, truth, held.linear)},
+            "linear": _with_calibration(kind, truth, held.linear)
+            | ({"auc_within": _auc_within(samples, held.linear)} if kind == "classifier" else {}),
         },
-        adjusted=None
-        if adjusted is None
-        else _scores(kind, truth, adjusted.middle) | {"ece": _calibration_error(kind, truth, adjusted.middle)},
+        **{name: _with_calibration(kind, truth, twin.middle) for name, twin in twins.items() if twin is not None},
         folds=tuple(_fold(kind, samples, held, number) for number in np.unique(samples.fold)),
         gain=(gain, error),
-        better_than_dummy=gain > error and (kind == "regressor" or (_auc_within(samples, held) or 0.0) > 0.5),
+        better_than_dummy=gain > SURELY * error and (within is None or within > 0.5),
     )
 
 
-def _auc_within(samples: Samples, held: HeldOut) -> float | None:
-    """Return the mean AUC of the folds that hold both classes, by their rows.
+def _auc_within(samples: Samples, predicted: Matrix) -> float | None:
+    """Return the mean AUC of the folds that hold both classes, by their rows; None where none does.
 
     Where groups differ in how frequent a class is, rows of different folds do not rank against each other.
     """
     found = [
-        (auc(samples.target[test], held.middle[test]), int(test.sum()))
+        (auc(samples.target[test], predicted[test]), int(test.sum()))
         for test in (samples.fold == number for number in np.unique(samples.fold))
     ]
     known = [(value, rows) for value, rows in found if np.isfinite(value)]
@@ -109,6 +122,10 @@ def _scores(kind: Kind, truth: Matrix, predicted: Matrix) -> dict[str, Any]:
     if kind == "regressor":
         return {"r2": r2(truth, predicted), "rmse": rmse(truth, predicted)}
     return {"auc": auc(truth, predicted), "brier": brier(truth, predicted)}
+
+
+def _with_calibration(kind: Kind, truth: Matrix, predicted: Matrix) -> dict[str, Any]:
+    return _scores(kind, truth, predicted) | {"ece": _calibration_error(kind, truth, predicted)}
 
 
 def _constant(kind: Kind) -> dict[str, Any]:

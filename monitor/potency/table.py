@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from monitor.errors import SettingsError
 from monitor.potency.biomarker import IndexFormula, Kind
 from monitor.potency.conditions import Value
+from monitor.potency.number import is_measured, number_of
 
 Matrix = NDArray[np.float64]
 Labels = NDArray[np.str_]
@@ -151,11 +152,8 @@ def add_index(table: TrainingTable, weights: Mapping[str, float], lot: Labels, r
 
 
 def _number(text: str | float | None) -> float | None:
-    try:
-        number = float(text)  # type: ignore[arg-type]  # None and text end in the except
-    except (TypeError, ValueError):
-        return None
-    return number if np.isfinite(number) else None
+    number = number_of(text)
+    return number if is_measured(number) else None
 
 
 def _order(text: str) -> tuple[int, float, str]:

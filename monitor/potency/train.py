@@ -10,16 +10,17 @@ from numpy.typing import NDArray
 
 from monitor.errors import SettingsError
 from monitor.potency.biomarker import BiomarkerSpec, file_names
-from monitor.potency.boosting import Grower, steps
+from monitor.potency.boosting import Grower
 from monitor.potency.bundle import Bundle, ModelSpec
 from monitor.potency.calibration import Calibration, Interval, Platt
 from monitor.potency.conditions import Conditions
 from monitor.potency.contract import FeatureContract
-from monitor.potency.crossval import INNER, Samples, fit_final, fit_meaning, hold_out
+from monitor.potency.crossval import Samples, fit_final, fit_meaning, heads_to_grow, hold_out
 from monitor.potency.density import DensityAdjustment
 from monitor.potency.familiarity import Familiarity
 from monitor.potency.folds import grouped_folds, plain_folds
 from monitor.potency.model import write_bundle
+from monitor.potency.place import whole_folder
 from monitor.potency.reference import FeatureReference
 from monitor.potency.report import BiomarkerReport, make_report
 from monitor.potency.table import Target, TrainingTable
@@ -39,7 +40,7 @@ class TrainingPlan:
 
     coverage: of intervals; false_alarm: share of rows of the same kind that are refused as unfamiliar; familiar: the
     features by which that is told, all by default; adjust: take the line on density out of the published model;
-    force: publish what is no better than the dummy too; reference_lot: whose rows are usual, all by default.
+    force: publish what is no better than the dummy too; min_cells, min_fields: as in `ModelSpec`.
     """
 
     coverage: float = 0.9
@@ -69,11 +70,13 @@ def train_potency(
     card: Mapping[str, Any],
     plan: TrainingPlan | None = None,
     progress: Progress | None = None,
+    *,
+    replace: bool = False,
 ) -> dict[str, BiomarkerReport]:
-    """Train, judge and write a model folder; return a report per biomarker.
+    """Train, judge and write a model folder, whole or not at all; return a report per biomarker.
 
-    A biomarker that is no better than the dummy, by more than a standard error over units, is left out unless forced;
-    where none is left, nothing is written.
+    A biomarker that is not surely better than the dummy (`report.SURELY`) is left out unless forced; where none is
+    left, nothing is written. With `replace` a model at `out` gives way once the new one is written.
 
     Raises
     ------
@@ -100,7 +103,8 @@ def train_potency(
         scores = {name: report.model_dump(mode="json") for name, report in reports.items()}
         worth = {name: _worth(report) for name, report in reports.items()}
         bundle = _bundle(table, plan, kept, adjustment, dict(card) | {"worth": worth, "scores": scores})
-        write_bundle(out, bundle, table.rows[:: max(1, len(table.rows) // GOLDEN_ROWS)][:GOLDEN_ROWS])
+        with whole_folder(out, replace=replace) as made:
+            write_bundle(made, bundle, table.rows[:: max(1, len(table.rows) // GOLDEN_ROWS)][:GOLDEN_ROWS])
     return reports
 
 
@@ -127,26 +131,26 @@ def _train(
     samples = _samples(name, target, table, plan)
     threads = plan.threads if samples.rows.size >= VALUES_FOR_THREADS else 1
     grower = Grower(target.kind, threads, plan.seed)
-    once = steps(target.kind, len(np.unique(samples.fold)), INNER)
-    runs = 1 if samples.density is None else 2
+    total = heads_to_grow(samples, target.kind, 1 if samples.density is None else 2)
     done = 0
 
     def tick() -> None:
         nonlocal done
         done += 1
         if progress is not None:
-            progress(name, done, max(done, once * runs))
+            progress(name, done, total)
 
     plain = hold_out(samples, grower, plan.coverage, tick)
     adjusted = None if samples.density is None else hold_out(samples, grower, plan.coverage, tick, adjusted=True)
-    published = adjusted if plan.adjust and adjusted is not None else plain
+    published, plain_twin = (adjusted, plain) if plan.adjust and adjusted is not None else (plain, None)
     _, boosters = fit_final(samples, grower, tick, adjustment)
     meaning = fit_meaning(grower, published.raw, samples.target, samples.unit, plan.coverage)
     files = file_names(name, target.kind, taken)
     spec = BiomarkerSpec(
         name=name, unit=target.unit, kind=target.kind, files=files, labels=target.labels, index=target.index
     )
-    report = make_report(name, target.unit, target.kind, samples, published, plan.coverage, adjusted)
+    twins = {"adjusted": adjusted, "unadjusted": plain_twin}
+    report = make_report(name, target.unit, target.kind, samples, published, plan.coverage, twins)
     trees = {files[head]: booster.model_to_string() for head, booster in boosters.items()}  # type: ignore[attr-defined]
     return Trained(report, spec, trees, meaning)
 

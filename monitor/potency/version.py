@@ -1,8 +1,5 @@
 """The next version of a model: the same trees with other intervals, and a card that says who signed it and why."""
 
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -16,6 +13,7 @@ from monitor.errors import ModelRefused
 from monitor.potency.bundle import read_bundle, read_golden, verify_bundle
 from monitor.potency.calibration import Interval
 from monitor.potency.model import PotencyModel, load_model, write_bundle
+from monitor.potency.place import whole_folder
 
 HISTORY = "recalibrations"
 """In the card: a row for every version after the first, oldest first."""
@@ -53,30 +51,12 @@ def write_version(
     calibration = bundle.calibration.model_copy(update={"intervals": bundle.calibration.intervals | dict(intervals)})
     card = dict(bundle.card) | {"version": 1 + len(history), HISTORY: history}
     new = replace(bundle, calibration=calibration, card=card)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
+    with whole_folder(out) as made:
         write_bundle(made, new, np.array(read_golden(parent)["rows"], float))
         model = load_model(made)
-        _sync(made)
-        made.chmod(0o755)
-        made.rename(out)
-    except BaseException:
-        shutil.rmtree(made, ignore_errors=True)
-        raise
     return model
 
 
 def ancestors(card: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the digests of the versions before this one, oldest first; all of them have the same trees."""
     return tuple(str(row["parent"]) for row in card.get(HISTORY, []))
-
-
-def _sync(folder: Path) -> None:
-    """Bring files to the disk before their folder gets its name."""
-    for path in (*folder.iterdir(), folder):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -16,7 +16,8 @@ from services.assays.log import AssayLog
 from services.assays.models import KnownModels, UnknownBiomarker
 from services.assays.recording import plain_unit, record
 from services.assays.standing import Courses
-from services.assays.words import say, sentence, warn_of_demo
+from services.assays.words import models_of, say, sentence
+from services.demo_model import warn_of_demo
 from services.record.base import Record
 from services.record.sqlite import SqliteRecord
 from services.settings import Settings, load_settings
@@ -56,7 +57,7 @@ def add_command(folder: Path, entries: Sequence[Entry], options: Options, notes:
         say(console, sentence(one.result) + one.note)
     new = sum(one.new for one in added)
     say(console, f"{new} recorded, {len(added) - new} there already")
-    warn_of_demo(console, [one.result for one in added])
+    warn_of_demo(console, models_of(one.result for one in added))
     return 0
 
 

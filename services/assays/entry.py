@@ -2,13 +2,13 @@
 
 import getpass
 import hashlib
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from monitor.errors import SettingsError
+from monitor.potency.number import is_measured, number_of
 from services.potency.assay_file import ABOUT, LONG, name_and_unit
 from services.potency.table_file import TableFile, is_empty, numeric, read_table
 
@@ -90,11 +90,8 @@ def value_of(text: str, where: str) -> float:
     SettingsError
         `value` when it is no finite number.
     """
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
+    value = number_of(text)
+    if value is None or not is_measured(value):
         message = (
             f"{where}: {text!r} is no measured value; write a number with a point, and leave a result out that lies "
             "beyond the limits of quantification"

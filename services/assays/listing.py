@@ -9,7 +9,8 @@ from rich.console import Console
 from services.assays.facts import AssayResult, ModelRecalibrated
 from services.assays.log import read_facts
 from services.assays.standing import Course, Courses
-from services.assays.words import say, sentence, warn_of_demo
+from services.assays.words import models_of, say, sentence
+from services.demo_model import warn_of_demo
 from services.results import inert
 from services.state_folder import recorded_state
 
@@ -33,7 +34,7 @@ def list_command(folder: Path, flask: str | None, *, every: bool, as_json: bool)
         for line in _lines(course, result):
             say(console, line)
     say(console, f"{len(rows)} results" if rows else "no results are recorded here; `cellvigil assay add` records one")
-    warn_of_demo(console, [result for _, result in rows])
+    warn_of_demo(console, models_of(result for _, result in rows))
     return 0
 
 

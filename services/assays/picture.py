@@ -1,6 +1,5 @@
 """The picture of a report: estimates with intervals against results, and the rolling coverage below."""
 
-import io
 import math
 from collections.abc import Callable, Sequence
 
@@ -8,7 +7,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from monitor.potency.agreement import CONFIDENCE
 from services.assays.score import BiomarkerAgreement, Recorded, scored
-from services.assays.words import OF_DEMO, is_of_demo
+from services.assays.words import models_of
+from services.demo_model import OF_DEMO, is_of_demo
 
 WIDTH_PX, BLOCK_PX, EDGE_PX = 1000, 910, 70
 SQUARE_PX, ROLLING_PX = 440, 200
@@ -28,13 +28,6 @@ def draw(found: Sequence[BiomarkerAgreement], recorded: Sequence[Recorded], last
         own = scored([part for part in recorded if part.result.biomarker == one.biomarker])
         _block(pen, number * BLOCK_PX, one, own, last)
     return picture.resize((WIDTH_PX, BLOCK_PX * len(found)), Image.Resampling.LANCZOS)
-
-
-def png(picture: Image.Image) -> bytes:
-    """Return the bytes of a PNG file."""
-    stream = io.BytesIO()
-    picture.save(stream, "PNG")
-    return stream.getvalue()
 
 
 class _Pen:
@@ -61,7 +54,7 @@ class _Pen:
 def _block(pen: _Pen, top: float, one: BiomarkerAgreement, own: Sequence[Recorded], last: int) -> None:
     unit = f", {one.unit}" if one.unit else ""
     pen.text(EDGE_PX - 30, top + 22, f"{one.biomarker}{unit}: estimates against later results", size=18)
-    if is_of_demo(part.result for part in own):
+    if is_of_demo(models_of(part.result for part in own)):
         pen.text(EDGE_PX - 30, top + 48, OF_DEMO, OUTSIDE, 13)
     if not own:
         pen.text(EDGE_PX, top + 60, f"{one.results} results, none of them with an estimate (not assessable)", SOFT)

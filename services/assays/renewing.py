@@ -19,11 +19,12 @@ from services.assays.facts import ModelRecalibrated
 from services.assays.linking import features_of, rows_by_id
 from services.assays.log import AssayLog
 from services.assays.models import KnownModel
-from services.assays.reporting import write_out
 from services.assays.score import Recorded, recorded_results, scored
-from services.assays.words import coverage_in_words, say, warn_of_demo
+from services.assays.words import coverage_in_words, models_of, say
+from services.demo_model import warn_of_demo
 from services.record.sqlite import SqliteRecord
 from services.state_folder import recorded_state
+from services.whole_file import write_whole
 
 AGAIN = 1e-6
 """How near the estimate of stored frames comes to the one that was shown, beside a relative 1e-5."""
@@ -58,8 +59,8 @@ def recalibrate_command(
     if json_file is not None:
         found = {name: one.model_dump(mode="json") for name, one in judged.items()}
         text = json.dumps({"biomarkers": found, "method": METHOD}, indent=1, allow_nan=False) + "\n"
-        write_out(json_file, text.encode())
-    warn_of_demo(console, [one.result for one in recorded])
+        write_whole(json_file, text.encode())
+    warn_of_demo(console, models_of(one.result for one in recorded))
     better = {name: one for name, one in judged.items() if one.better}
     if not better:
         say(console, f"no new version was written; {folder} stays as it is")

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from monitor.errors import SettingsError
 from monitor.potency.agreement import CONFIDENCE, LEAST_FLASKS, Agreement, Verdict
 from services.assays.log import AssayLog
 from services.assays.score import BiomarkerAgreement, recorded_results, score
-from services.assays.words import OF_DEMO, coverage_in_words, is_of_demo, ranged, say, warn_of_demo
+from services.assays.words import coverage_in_words, models_of, ranged, say
+from services.demo_model import OF_DEMO, is_of_demo, warn_of_demo
 from services.state_folder import recorded_state
+from services.whole_file import write_png, write_whole
 
 
 def report_command(states: Sequence[Path], last: int, json_file: Path | None, plot: Path | None) -> int:
@@ -27,21 +28,21 @@ def report_command(states: Sequence[Path], last: int, json_file: Path | None, pl
             "last": last,
             "confidence": CONFIDENCE,
             "least_flasks": LEAST_FLASKS,
-            "warning": OF_DEMO if is_of_demo(results) else None,
+            "warning": OF_DEMO if is_of_demo(models_of(results)) else None,
             "biomarkers": {one.biomarker: one.model_dump(mode="json") for one in found},
         }
-        write_out(json_file, (json.dumps(report, indent=1, allow_nan=False) + "\n").encode())
+        write_whole(json_file, (json.dumps(report, indent=1, allow_nan=False) + "\n").encode())
     if not found:
         say(console, "no results are recorded here; `cellvigil assay add` records one")
         return 0
     for one in found:
         for line in _lines(one, last):
             say(console, line)
-    warn_of_demo(console, results)
+    warn_of_demo(console, models_of(results))
     if plot is not None:
-        from services.assays.picture import draw, png
+        from services.assays.picture import draw
 
-        write_out(plot, png(draw(found, recorded, last)))
+        write_png(plot, draw(found, recorded, last))
         say(console, f"drawn in {plot}")
     return 0
 
@@ -75,18 +76,3 @@ def _head(folder: Path) -> str:
         return ""
     with AssayLog(path, readonly=True) as log:
         return log.head()
-
-
-def write_out(path: Path, content: bytes) -> None:
-    """Write a file that the user asked for.
-
-    Raises
-    ------
-    SettingsError
-        `out` where it cannot be written.
-    """
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        message = f"{path} cannot be written ({error.strerror}); choose another file"
-        raise SettingsError(message, reason="out") from error

@@ -5,12 +5,8 @@ from collections.abc import Iterable
 from rich.console import Console
 
 from monitor.potency.agreement import Agreement, Range
-from monitor.potency.bundle import verify_bundle
-from monitor.potency.model import DEMO
 from services.assays.facts import AssayResult
 from services.results import inert
-
-OF_DEMO = "the demonstration model made these estimates: it was trained on simulated cultures and knows no real cells"
 
 
 def say(console: Console, text: str) -> None:
@@ -51,13 +47,6 @@ def ranged(value: float | None, within: Range | None) -> str:
     return "unknown" if value is None or within is None else f"{value:.3g} ({within[0]:.3g} to {within[1]:.3g})"
 
 
-def is_of_demo(results: Iterable[AssayResult]) -> bool:
-    """Whether the demonstration model made an estimate among them."""
-    demo = verify_bundle(DEMO)
-    return any(result.link.provenance.potency_model == demo for result in results)
-
-
-def warn_of_demo(console: Console, results: Iterable[AssayResult]) -> None:
-    """Say so where the demonstration model made an estimate among them."""
-    if is_of_demo(results):
-        console.print(f"WARNING: {OF_DEMO}", markup=False, highlight=False, soft_wrap=True, style="bold yellow")
+def models_of(results: Iterable[AssayResult]) -> set[str]:
+    """Return the digests of the models that made the estimates."""
+    return {result.link.provenance.potency_model for result in results}

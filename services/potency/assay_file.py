@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 
 from monitor.errors import SettingsError
@@ -166,10 +167,8 @@ def _key(file: TableFile, keys: Sequence[str], number: int) -> tuple[str, ...]:
 
 
 def _plain(text: str) -> str:
-    try:
-        return f"{float(text):g}"
-    except ValueError:
-        return text
+    """Return a name as it is compared: 3 and 3.0 are one passage, and long numbers keep every digit."""
+    return format(Decimal(text).normalize(), "f") if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) else text
 
 
 def _words(names: Sequence[str], key: Sequence[str]) -> str:

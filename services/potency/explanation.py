@@ -11,30 +11,45 @@ from monitor.errors import SettingsError
 from monitor.features.catalogue import families_for
 from monitor.features.featurizer import measure
 from monitor.frames.reader import ReadLimits
-from monitor.messages import FrameSegmented, PotencyEstimated
+from monitor.messages import EstimateState, FrameSegmented, PotencyEstimated
 from monitor.potency.carriers import Carriers, draw_carriers, find_carriers
 from monitor.potency.explain import Driver, explain_frame
 from monitor.potency.model import DEMO, PotencyModel, load_live_model
+from services.demo_model import OF_DEMO, is_of_demo, warn_of_demo
 from services.frame_files import FrameFiles
 from services.record.sqlite import SqliteRecord
 from services.settings import Settings, load_settings
 from services.state_folder import StateFolder, recorded_state
 from services.transport.file_blobs import FileLabels
+from services.whole_file import check_writable, write_png
 
 
 def explain_command(folder: Path, frame_id: str | None, flask: str | None, out: Path | None, top: int) -> int:
     """Print why the latest assessed frame of a flask, or a frame by its id, got its estimate; draw its cells."""
     console = Console(stderr=False)
+    if out is not None:
+        check_writable(out)
     state = recorded_state(folder)
     settings = load_settings(state.root / "settings.json")
     with SqliteRecord(state.record, readonly=True) as record:
         estimate = _chosen(list(record.estimates(flask)), frame_id, flask)
         fact = record.segmentation(estimate.frame_id)
+    _show_estimate(console, estimate)
+    if estimate.estimate.state is not EstimateState.OK:
+        console.print("there is no estimate to explain; --frame names another frame", markup=False)
+        return 1
+    model = load_live_model(settings.predictor.model or DEMO)
+    if model.digest != estimate.provenance.potency_model:
+        message = (
+            f"the frame was judged by the potency model {estimate.provenance.potency_model[:12]}, and the one that is "
+            f"configured now is {model.digest[:12]}; set predictor.model in {state.root / 'settings.json'} to that one"
+        )
+        raise SettingsError(message, reason="model")
     if fact is None:
         message = f"the label image of frame {estimate.frame_id[:12]} is not in {folder}; choose another frame"
         raise SettingsError(message, reason="frame")
-    _show_estimate(console, estimate)
-    return _explain(console, settings, state, fact, out, top)
+    warn_of_demo(console, [model.digest])
+    return _explain(console, settings, state, fact, model, out, top)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +93,15 @@ def hours_of(fact: FrameSegmented) -> float | None:
 
 
 def _explain(
-    console: Console, settings: Settings, state: StateFolder, fact: FrameSegmented, out: Path | None, top: int
+    console: Console,
+    settings: Settings,
+    state: StateFolder,
+    fact: FrameSegmented,
+    model: PotencyModel,
+    out: Path | None,
+    top: int,
 ) -> int:
-    found = explained(load_live_model(settings.predictor.model or DEMO), settings, state, fact, top)
+    found = explained(model, settings, state, fact, top)
     if not found.drivers:
         console.print("nothing to explain: a feature of the model could not be measured", markup=False)
         return 1
@@ -90,7 +111,9 @@ def _explain(
         if found.carriers is None:
             console.print("none of these is about single cells; no picture was drawn", markup=False)
             return 1
-        draw_carriers(found.pixels, found.cells, found.carriers).save(out)
+        note = OF_DEMO if is_of_demo([model.digest]) else ""
+        picture = draw_carriers(found.pixels, found.cells, found.carriers, fact.frame.pixel_size_um, note)
+        write_png(out, picture)
         console.print(f"{len(found.carriers.ids)} cells in {out}", markup=False, highlight=False)
     return 0
 

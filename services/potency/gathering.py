@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import SettingsError
-from monitor.features.catalogue import POPULATION
-from monitor.potency.conditions import KINDS, RANGES, Value
+from monitor.potency.conditions import Value
 from monitor.potency.table import INDEX, Target, TrainingTable, add_index, make_target
-from services.potency.assay_file import ABOUT, Joined, join, read_assays
-from services.potency.circumstances import HOURS, conditions_of, from_samples
-from services.potency.table_file import TableFile, is_empty, numeric, read_table
+from services.potency.assay_file import Joined, join, read_assays
+from services.potency.circumstances import conditions_of, from_samples
+from services.potency.columns import STATE, chosen_features
+from services.potency.table_file import TableFile, is_empty, missing_column, read_table, some_of
 
-COUNTS = ("n_cells", "cells", "n_nuclei", "nuclei", "n_fields", "fields", "pixel_size_um", "time_index", "frame")
 LEAST_UNITS = 10
-STATE = "state"
-"""A column that says of a row whether it may be used: `ok`, or anything else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +57,21 @@ def gather(question: Question) -> Gathered:
     columns = dict(file.columns) | (joined.about if joined else {}) | from_samples(question.samples, file)
     usable = _usable(file, columns, notes)
     targets = _targets(question, file, joined, units)
-    features = question.features or _features(file, tuple(targets), question.group)
-    for name in features:
-        if name not in file.columns:
-            raise _missing(file, name, "--features")
-    texts = next(iter(targets.values()))
-    some = np.array([any(not is_empty(column[number]) for column in targets.values()) for number in range(len(texts))])
-    usable &= some
+    features, learns = chosen_features(file, question.features, tuple(targets), question.group)
+    notes.append(learns)
+    usable &= np.array([not all(map(is_empty, results)) for results in zip(*targets.values(), strict=True)])
     rows = np.column_stack([_column(file, name, usable, question) for name in features])
     complete = np.isfinite(rows).all(axis=1)
     if question.drop_incomplete and (left_out := int((usable & ~complete).sum())):
         notes.append(f"{left_out} rows were left out because a feature is empty")
     keep = np.flatnonzero(usable & complete)
+    if not len(keep):
+        message = f"no row of {file.path} is left to learn from: {'; '.join(notes)}"
+        raise SettingsError(
+            f"{message}. A row needs a result, a value of every feature, and a state of ok", reason="table"
+        )
     table = TrainingTable(
-        features=tuple(features),
+        features=features,
         rows=rows[keep],
         targets={name: _target(name, column, keep, units, question) for name, column in targets.items()},
         group=_labels(file, columns, question.group, keep, "--group"),
@@ -87,9 +84,9 @@ def gather(question: Question) -> Gathered:
 def _about_join(question: Question, keys: Sequence[str], joined: Joined, ignored: Sequence[str]) -> list[str]:
     notes = [f"joined by {', '.join(keys)}: {joined.rows_with} rows of {question.table} have assay results"]
     if joined.rows_without:
-        notes.append(f"without assay results: {_some(joined.rows_without)}")
+        notes.append(f"without assay results: {some_of(joined.rows_without)}")
     if joined.assays_without:
-        notes.append(f"results of {question.assay} without rows in the table: {_some(joined.assays_without)}")
+        notes.append(f"results of {question.assay} without rows in the table: {some_of(joined.assays_without)}")
     if ignored:
         notes.append(f"columns of {question.assay} taken as remarks, not as biomarkers: {', '.join(ignored)}")
     return notes
@@ -126,29 +123,14 @@ def _targets(question: Question, file: TableFile, joined: Joined | None, units: 
     return found
 
 
-def _features(file: TableFile, targets: Sequence[str], group: str | None) -> tuple[str, ...]:
-    """Return the measured features of the table; where it has none of ours, its other columns of numbers."""
-    filled = {name for name, texts in file.columns.items() if not all(map(is_empty, texts))}
-    catalogued = tuple(f.name for f in POPULATION if f.name in filled and f.name not in targets)
-    if catalogued:
-        return catalogued
-    never = {*ABOUT, *COUNTS, *HOURS, *KINDS, *RANGES, STATE, *targets, group}
-    found = tuple(
-        name for name, texts in file.columns.items()
-        if name in filled and name not in never and numeric(texts)
-    )  # fmt: skip
-    if not found:
-        message = f"{file.path} has no column of numbers to learn from; name some with --features A,B"
-        raise SettingsError(message, reason="table")
-    return found
-
-
 def _column(file: TableFile, name: str, usable: NDArray[Any], question: Question) -> NDArray[Any]:
     """Return a feature of all rows; cells of rows that are not used may hold anything."""
     lines = [line for line, use in zip(file.lines, usable, strict=True) if use]
     texts = [text for text, use in zip(file.columns[name], usable, strict=True) if use]
     values = np.full(len(file), np.nan)
-    values[usable] = TableFile(file.path, {name: texts}, lines).numbers(name, empty=question.drop_incomplete)
+    mend = ", or leave the column out with --features"
+    held = TableFile(file.path, {name: texts}, lines)
+    values[usable] = held.numbers(name, empty=question.drop_incomplete, mend=mend)
     return values
 
 
@@ -166,7 +148,7 @@ def _labels(
     if name is None:
         return None
     if name not in columns:
-        raise _missing(file, name, option)
+        raise missing_column(file, name, option)
     for number in keep:
         if is_empty(columns[name][number]):
             raise file.error(file.lines[number], name, "is empty; every row needs to say what it belongs to")
@@ -210,15 +192,3 @@ def _warnings(table: TrainingTable, question: Question) -> list[str]:
     if not any(table.conditions.get("stimulation", ())):
         found.append("stimulation is not recorded: the model cannot refuse flasks that were stimulated otherwise")
     return found
-
-
-def _missing(file: TableFile, name: str, option: str) -> SettingsError:
-    near = get_close_matches(name, file.columns, 1)
-    mend = f"did you mean {near[0]!r}?" if near else f"there are: {_some(list(file.columns), 12)}"
-    message = f"{file.path} has no column {name!r}{f' ({option})' if option else ''}; {mend}"
-    return SettingsError(message, reason="table")
-
-
-def _some(names: Sequence[str], most: int = 4) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

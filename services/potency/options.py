@@ -1,6 +1,7 @@
 """Lists and weights as they are written on a command line."""
 
 from monitor.errors import SettingsError
+from monitor.potency.number import is_measured, number_of
 
 KINDS = ("regressor", "classifier")
 
@@ -27,12 +28,11 @@ def weights_of(text: str | None) -> dict[str, float]:
     """
     weights = {}
     for part in names_of(text):
-        name, equals, number = part.rpartition("=")
-        try:
-            weights[name.strip()] = float(number)
-        except ValueError:
-            equals = ""
-        if not equals:
+        name, equals, text = part.rpartition("=")
+        weight = number_of(text)
+        if equals and weight is not None and is_measured(weight):
+            weights[name.strip()] = weight
+        else:
             message = f"--index: {part!r} is no weight; write it as IDO=0.5,PGE2=0.5"
             raise SettingsError(message, reason="index")
     return weights

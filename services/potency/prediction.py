@@ -1,6 +1,7 @@
 """The command that predicts: a row out for every row in, an estimate or the reason why there is none."""
 
 import csv
+import io
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -10,21 +11,26 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
+from scipy.stats import binom
 
 from monitor.errors import SettingsError
 from monitor.messages import EstimateState
 from monitor.potency.biomarker import Biomarker
 from monitor.potency.explain import explain
-from monitor.potency.model import PotencyModel, Refusal, load_model
+from monitor.potency.model import UNFAMILIAR, PotencyModel, Refusal, load_model
+from services.demo_model import warn_of_demo
 from services.potency.circumstances import conditions_of, from_samples
 from services.potency.table_file import TableFile, read_table
 from services.results import inert
+from services.whole_file import check_writable, write_whole
 
 Matrix = NDArray[np.float64]
 STATE = "state"
 REASON = "reason"
 CELLS = ("n_cells", "cells")
 FIELDS = ("n_fields", "fields")
+UNLIKELY = 0.001
+"""A table of the training's kind is called unlike as a whole with this chance at most."""
 TAKEN = "input_"
 """Before the name of an input column that is called as one of ours."""
 
@@ -40,6 +46,10 @@ class Prediction:
 def predict_command(folder: Path, table: Path, out: Path, samples: Path | None, *, explained: bool) -> int:
     """Write a row for every row of a table, in its order, with the columns that are no features as keys."""
     console = Console(stderr=True)
+    check_writable(out)
+    for read in (table, samples):
+        if read is not None and out.exists() and read.exists() and out.samefile(read):
+            raise SettingsError(f"--out is {read}, which is read; choose another file", reason="out")
     model = load_model(folder)
     file = read_table(table)
     prediction = predict_table(model, file, samples, explained=explained)
@@ -50,16 +60,12 @@ def predict_command(folder: Path, table: Path, out: Path, samples: Path | None, 
         if name not in model.contract.features
     }
     columns = keys | prediction.columns
-    try:
-        with out.open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow([inert(name) for name in columns])
-            writer.writerows(
-                zip(*(_written(texts, number=name in new) for name, texts in columns.items()), strict=True)
-            )
-    except OSError as error:
-        message = f"{out} cannot be written ({error.strerror}); choose another --out"
-        raise SettingsError(message, reason="out") from error
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow([inert(name) for name in columns])
+    writer.writerows(zip(*(_written(texts, number=name in new) for name, texts in columns.items()), strict=True))
+    write_whole(out, stream.getvalue().encode())
+    warn_of_demo(console, [model.digest])
     counts = Counter(refusal.reason for refusal in prediction.refusals if refusal is not None)
     assessed = len(file) - sum(counts.values())
     console.print(f"{assessed} of {len(file)} rows assessed", markup=False, highlight=False)
@@ -68,7 +74,35 @@ def predict_command(folder: Path, table: Path, out: Path, samples: Path | None, 
         console.print(
             f"not assessable: {count} rows, {reason} ({example})", markup=False, highlight=False, soft_wrap=True
         )
+    flasks = len(set(file.columns["flask"])) if "flask" in file.columns else len(file)
+    false_alarm = model.calibration.familiarity.false_alarm
+    warning = unlike_as_a_whole(counts[UNFAMILIAR], counts[UNFAMILIAR] + assessed, flasks, false_alarm)
+    if warning:
+        console.print(f"WARNING: {warning}", markup=False, highlight=False, soft_wrap=True, style="bold yellow")
     return 0
+
+
+def unlike_as_a_whole(refused: int, judged: int, flasks: int, false_alarm: float) -> str:
+    """Return a warning where so many of the rows judged are unfamiliar that the whole table is of another kind.
+
+    Refusing single rows leaves those that happen to look familiar, and their answers are as doubtful: so it was when a
+    model of one gel stiffness was asked about the other. The chance of so many refusals is that of independent
+    flasks, of rows where flasks are not known. Empty where nothing speaks against the table.
+
+    >>> unlike_as_a_whole(41, 927, 927, 0.05)
+    ''
+    >>> unlike_as_a_whole(223, 1544, 1544, 0.05)[:49]
+    '14 % of the rows are unlike the training rows, wh'
+    """
+    if not judged or refused <= 2.0 * false_alarm * judged:
+        return ""
+    units = min(flasks, judged)
+    if binom.sf(int(units * refused / judged) - 1, units, false_alarm) > UNLIKELY:
+        return ""
+    return (
+        f"{refused / judged:.0%} of the rows are unlike the training rows, where {false_alarm:.0%} of rows of the same "
+        "kind would be. This looks like another experiment: do not rely on the other estimates either"
+    ).replace("%", " %")
 
 
 def predict_table(model: PotencyModel, file: TableFile, samples: Path | None, *, explained: bool = False) -> Prediction:

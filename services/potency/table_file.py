@@ -5,12 +5,14 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import SettingsError
+from monitor.potency.number import is_measured, number_of
 
 Matrix = NDArray[np.float64]
 SEPARATORS = ",;\t"
@@ -27,8 +29,10 @@ class TableFile:
     def __len__(self) -> int:
         return len(self.lines)
 
-    def numbers(self, name: str, *, empty: bool) -> Matrix:
+    def numbers(self, name: str, *, empty: bool, mend: str = "") -> Matrix:
         """Return a column as numbers (N,); NaN where a cell is empty or says so, which is refused unless `empty`.
+
+        `mend` follows what is said of a cell that holds no number.
 
         Raises
         ------
@@ -36,25 +40,26 @@ class TableFile:
             `table`, with file, row, column and the mend.
         """
         return np.array(
-            [self._number(name, line, text, empty) for line, text in zip(self.lines, self.columns[name], strict=True)]
+            [
+                self._number(name, line, text, empty, mend)
+                for line, text in zip(self.lines, self.columns[name], strict=True)
+            ]
         )
 
     def error(self, line: int, column: str, what: str) -> SettingsError:
         """Return the error of a cell."""
         return SettingsError(f"{self.path} row {line}, column {column}: {what}", reason="table")
 
-    def _number(self, name: str, line: int, text: str, empty: bool) -> float:
+    def _number(self, name: str, line: int, text: str, empty: bool, mend: str) -> float:
         if is_empty(text):
             if empty:
                 return math.nan
-            mend = "fill it in, remove the row (--drop-incomplete does), or leave the column out with --features"
-            raise self.error(line, name, f"{'is empty' if not text else f'holds {text}'}; {mend}")
-        try:
-            number = float(text)
-        except ValueError as error:
-            mend = "write a number with a point, or leave the column out with --features"
-            raise self.error(line, name, f"holds {text!r}, which is no number; {mend}") from error
-        if not math.isfinite(number):
+            what = "is empty" if not text else f"holds {text}"
+            raise self.error(line, name, f"{what}; fill it in, remove the row (--drop-incomplete does){mend}")
+        number = number_of(text)
+        if number is None:
+            raise self.error(line, name, f"holds {text!r}, which is no number; write one with a point{mend}")
+        if not is_measured(number):
             raise self.error(line, name, f"holds {text}, which is no measured value; correct that cell")
         return number
 
@@ -95,15 +100,25 @@ def is_empty(text: str) -> bool:
 
 def numeric(texts: Sequence[str]) -> bool:
     """Whether every cell of a column that holds something holds a number."""
-    return all(is_empty(text) or _is_number(text) for text in texts)
+    return all(is_empty(text) or number_of(text) is not None for text in texts)
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def missing_column(file: TableFile, name: str, option: str = "") -> SettingsError:
+    """Return the error of a column that an option names and a table lacks."""
+    near = get_close_matches(name, file.columns, 1)
+    mend = f"did you mean {near[0]!r}?" if near else f"there are: {some_of(list(file.columns), 12)}"
+    message = f"{file.path} has no column {name!r}{f' ({option})' if option else ''}; {mend}"
+    return SettingsError(message, reason="table")
+
+
+def some_of(names: Sequence[str], most: int = 4) -> str:
+    """Return the first names with commas between, and how many more there are.
+
+    >>> some_of(["a", "b", "c"], 2)
+    'a, b and 1 more'
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _csv(path: Path) -> tuple[list[list[str]], list[int]]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from monitor.potency.train import Progress as Report
 from monitor.potency.train import TrainingPlan, train_potency
 from services.potency.gathering import Gathered, Question, gather
 from services.potency.shown import score_table
+from services.whole_file import check_writable, write_whole
 
 PLAIN_LINES = 10
 """So many lines per biomarker say how far it is where there is no terminal."""
@@ -29,27 +31,37 @@ def train_potency_command(
     """Train and write a model; return 1, and write none, when no biomarker is better than the dummy."""
     console = Console(stderr=json_file is not None)
     _check_place(out, replace)
+    if json_file is not None:
+        check_writable(json_file)
     gathered = gather(question)
     for note in gathered.notes:
         console.print(note, markup=False, highlight=False, soft_wrap=True)
     for warning in gathered.warnings:
         console.print(f"WARNING: {warning}", markup=False, highlight=False, soft_wrap=True, style="bold yellow")
-    if replace:
-        _remove(out)
-    with _told(console) as report:
-        reports = train_potency(gathered.table, out, _card(question, gathered), plan, report)
+    try:
+        with _told(console) as report:
+            reports = train_potency(gathered.table, out, _card(question, gathered), plan, report, replace=replace)
+    except OSError as error:
+        message = f"{out} cannot be written ({error.strerror}); free disk space or choose another --out, and repeat"
+        raise SettingsError(message, reason="out") from error
     console.print(score_table(reports))
     if json_file is not None:
         text = json.dumps(_report(reports, gathered, plan), indent=1, allow_nan=False)
-        json_file.write_text(text + "\n", encoding="utf-8")
+        write_whole(json_file, f"{text}\n".encode())
     return _verdict(console, reports, out)
 
 
 def _verdict(console: Console, reports: Mapping[str, BiomarkerReport], out: Path) -> int:
     for report in reports.values():
+        if report.groups and report.auc is not None and report.auc_within is not None:
+            within = f"within the groups that were held out the AUC is {report.auc_within:.3g}"
+            why = "pooled, rows of groups that differ in how frequent a class is are ranked against each other"
+            console.print(f"{report.name}: {within}; {why}", markup=False, highlight=False, soft_wrap=True)
         if not report.better_than_dummy:
             what = "published because of --force" if report.published else "not published (--force would)"
-            console.print(f"{report.name}: no better than the mean of the training rows; {what}", markup=False)
+            by = "gains {:.3g} on it with a standard error of {:.3g}".format(*report.gain)
+            line = f"{report.name}: no better than the mean of the training rows ({by}); {what}"
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
     if not any(report.published for report in reports.values()):
         console.print("no model was written", markup=False)
         return 1
@@ -58,27 +70,39 @@ def _verdict(console: Console, reports: Mapping[str, BiomarkerReport], out: Path
 
 
 def _check_place(out: Path, replace: bool) -> None:
-    if not out.exists():
-        return
-    if (out / MANIFEST).is_file() and not replace:
+    """Refuse a place that cannot be written, or where something lies that is not to be replaced."""
+    manifest = out / MANIFEST
+    if manifest.is_file() and not replace:
         message = f"{out} holds a model already; choose another --out, or add --replace to remove that one"
         raise SettingsError(message, reason="out")
-    if not out.is_dir() or (any(out.iterdir()) and not (out / MANIFEST).is_file()):
+    if manifest.is_file():
+        _check_replaced(out)
+    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         message = f"{out} exists and is no folder of a model; choose another --out"
+        raise SettingsError(message, reason="out")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"{out} cannot be written ({error.strerror}); choose another --out"
+        raise SettingsError(message, reason="out") from error
+    if not os.access(out.parent, os.W_OK):
+        message = f"{out} cannot be written (permission denied); choose another --out"
         raise SettingsError(message, reason="out")
 
 
-def _remove(out: Path) -> None:
-    """Remove the files of the model that lies there, and no others."""
+def _check_replaced(out: Path) -> None:
+    """Refuse a model folder that holds more than the model's own files: the whole folder goes."""
     manifest = out / MANIFEST
-    if manifest.is_file():
-        try:
-            names = [Path(name).name for name in json.loads(manifest.read_text(encoding="utf-8"))]
-        except ValueError as error:
-            message = f"{manifest} is damaged, so it does not say which files are the model's; choose another --out"
-            raise SettingsError(message, reason="out") from error
-        for name in (*names, MANIFEST):
-            (out / name).unlink(missing_ok=True)
+    try:
+        own = {MANIFEST, *json.loads(manifest.read_text(encoding="utf-8"))}
+    except ValueError as error:
+        message = f"{manifest} is damaged, so it does not say which files are the model's; choose another --out"
+        raise SettingsError(message, reason="out") from error
+    if more := sorted({path.name for path in out.iterdir()} - own):
+        message = (
+            f"{out} holds {more[0]!r} beside the model, which --replace would remove; move it, or choose another --out"
+        )
+        raise SettingsError(message, reason="out")
 
 
 def _card(question: Question, gathered: Gathered) -> dict[str, Any]:

@@ -96,7 +96,9 @@ def test_chosen_cells_are_drawn_with_their_outline(tmp_path: Path) -> None:
         [DRIVER], {"area": np.array([16.0, 64.0, 144.0, 256.0])}, np.array([True, True, True, False])
     )
     assert carriers is not None
-    sheet = draw_carriers(pixels, labels, carriers)
+    sheet = draw_carriers(pixels, labels, carriers, 0.5)
+    noted = draw_carriers(pixels, labels, carriers, 0.5, "simulated")
+    assert noted.size[1] == sheet.size[1] + 18
     sheet.save(tmp_path / "cells.png")
     drawn = np.asarray(sheet).reshape(-1, 3).astype(int)
     amber = (drawn[:, 0] > 200) & (drawn[:, 1] > 150) & (drawn[:, 2] < 90)

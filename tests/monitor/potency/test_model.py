@@ -172,6 +172,13 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path / "nowhere") == "no_model"
 
 
+@pytest.mark.parametrize(("name", "content"), [("card.json", "["), ("model.json", '{"format": 3, "biomarkers": []}')])
+def test_a_model_of_another_form_is_refused_with_its_mend(bundle: Path, name: str, content: str) -> None:
+    signed(bundle, name, content)
+    with pytest.raises(ModelRefused, match="run the version that wrote it, or train it again"):
+        load_model(bundle)
+
+
 def test_a_model_of_other_features_is_refused_before_its_trees_are_read(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,8 +9,11 @@ from cases.potency_table import FEATURES, PLAN, table, train, with_potency
 from monitor.errors import SettingsError
 from monitor.features.catalogue import contract_digest, population_features
 from monitor.potency.biomarker import QUANTILES
+from monitor.potency.crossval import HeldOut, Samples
 from monitor.potency.model import load_model
-from monitor.potency.train import GOLDEN_ROWS
+from monitor.potency.report import make_report
+from monitor.potency.table import Target, TrainingTable
+from monitor.potency.train import GOLDEN_ROWS, train_potency
 
 
 def test_a_model_finds_what_is_in_the_table(tmp_path: Path) -> None:
@@ -105,3 +108,30 @@ def test_one_group_cannot_be_held_out(tmp_path: Path) -> None:
 def test_few_rows_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="12 rows are too few"):
         train(tmp_path, table(12, 3))
+
+
+@pytest.mark.parametrize(("errors", "better"), [(1.3, False), (2.0, True)])
+def test_a_gain_that_noise_brings_too_is_none(errors: float, better: bool) -> None:
+    """Of noise one model in six gains more than a standard error, and one in twenty more than 1.645 of them."""
+    spread = np.tile([-0.3, 0.3], 20)
+    gain = spread + errors * spread.std(ddof=1) / np.sqrt(40.0)
+    truth, unit = np.tile([0.0, 0.5], 20), np.arange(40).astype(str)
+    samples = Samples(np.zeros((40, 1)), truth, np.arange(40) % 5, unit, unit, grouped=True)
+    middle = truth + np.sqrt(1.0 - gain)
+    held = HeldOut(np.zeros((40, 3)), np.tile(middle, (3, 1)).T, np.ones(40, bool), truth + 1.0, truth)
+    report = make_report("made up", "", "regressor", samples, held, 0.9, {})
+    assert report.gain[0] / report.gain[1] == pytest.approx(errors)
+    assert report.better_than_dummy == better
+
+
+def test_donors_of_one_class_each_can_be_told_apart(tmp_path: Path) -> None:
+    """Held out one by one no donor holds both classes, so that nothing can be ranked within one."""
+    random = np.random.default_rng(4)
+    donor = np.repeat(np.arange(8), 10)
+    potent = (donor % 2).astype(float)
+    rows = np.column_stack([2000.0 + 400.0 * potent + random.normal(0.0, 100.0, 80), random.normal(0.0, 1.0, 80)])
+    table = TrainingTable(FEATURES[:2], rows, {"potent": Target(potent, kind="classifier")}, donor.astype(str))
+    report = train_potency(table, tmp_path / "m", {}, PLAN)["potent"]
+    assert report.auc_within is None
+    assert report.auc is not None and report.auc > 0.9
+    assert report.better_than_dummy and (tmp_path / "m" / "potent.margin.txt").is_file()

@@ -130,8 +130,13 @@ def test_a_sample_list_says_what_the_table_does_not(tmp_path: Path, model: Path)
 
 def test_unlikely_sizes_and_crowding_beyond_the_trained_are_refused(tmp_path: Path, model: Path) -> None:
     known = {"stimulation": "IFN-gamma", "passage": "4"}
-    rows, _ = predict(tmp_path, model, write_features(tmp_path / "big.csv", shifted(NEW, "area_median", 4.0), **known))
+    rows, said = predict(
+        tmp_path, model, write_features(tmp_path / "big.csv", shifted(NEW, "area_median", 4.0), **known)
+    )
     assert_silent(rows, "outside_training_range")
+    assert "WARNING: 100 % of the rows are unlike the training rows, where 1 % of rows of the same kind" in said
+    _, said = predict(tmp_path, model, write_features(tmp_path / "alike.csv", NEW, **known))
+    assert "WARNING" not in said
     full = shifted(NEW, "confluency", 0.0)
     rows, _ = predict(tmp_path, model, write_features(tmp_path / "full.csv", full, **known))
     assert_silent(rows, "confluency_not_trained")
