@@ -3,8 +3,9 @@
 import json
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from monitor import __version__
@@ -17,9 +18,6 @@ from services.dashboard.shapes import (
     Heartbeat,
     TileMessage,
 )
-
-if TYPE_CHECKING:
-    from pydantic import BaseModel
 
 REF = "#/components/schemas/{model}"
 LIVE = (FleetMessage, EstimateMessage, TileMessage, AlarmsMessage, Heartbeat)
@@ -66,10 +64,10 @@ def described() -> dict[str, Any]:
     endpoints = api_endpoints()
     models: set[type[BaseModel]] = {endpoint.answer for endpoint in endpoints if endpoint.answer is not None}
     bodies: set[type[BaseModel]] = {endpoint.given for endpoint in endpoints if endpoint.method == "POST"}
-    wanted: list[tuple[type[BaseModel], Any]] = [
-        *((model, "serialization") for model in sorted({*models, ErrorAnswer, *LIVE}, key=_name)),
-        *((model, "validation") for model in sorted(bodies, key=_name)),
-    ]
+    answers: set[type[BaseModel]] = {*models, ErrorAnswer, *LIVE}
+    wanted: list[tuple[type[BaseModel], Any]] = []
+    wanted += [(model, "serialization") for model in sorted(answers, key=_name)]
+    wanted += [(model, "validation") for model in sorted(bodies, key=_name)]
     names, schemas = models_json_schema(wanted, ref_template=REF)
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
