@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +88,7 @@ def show_demo(json_file: Path | None, folder: Path | None, seed: int, *, page: b
         if stay and not stop.is_set():
             _tell_address(settings, console)
             console.print("it stays until Ctrl-C; acknowledge an alarm and see it taken in")
-            run(_at_ordinary_speed(settings), stop)
+            run(_at_ordinary_speed(settings, fleet[0], played[-1][0]), stop)
     return 1 if summary.lost or summary.doubled else 0
 
 
@@ -148,14 +148,11 @@ def _free_port() -> int:
     return PAGE_PORT
 
 
-def _at_ordinary_speed(settings: Settings) -> Settings:
-    """Return settings whose clock goes on from where the sped-up one is now."""
-    clock = settings.clock
-    assert clock.origin is not None
-    assert clock.started is not None
-    now = ScaledClock(clock.origin, clock.started, clock.speed).now()
-    slow = clock.model_copy(update={"speed": 1.0, "origin": now, "started": datetime.now(UTC)})
-    return settings.model_copy(update={"clock": slow})
+def _at_ordinary_speed(settings: Settings, spec: CultureSpec, last: int) -> Settings:
+    """Return settings whose clock goes on from just after the last time point, as if the next were awaited."""
+    origin = START + timedelta(seconds=(last + 1) * spec.interval_s)
+    clock = settings.clock.model_copy(update={"speed": 1.0, "origin": origin, "started": datetime.now(UTC)})
+    return settings.model_copy(update={"clock": clock})
 
 
 def _tell_address(settings: Settings, console: Console) -> None:
