@@ -108,8 +108,8 @@ def user_change(
 
 @user_app.command("remove")
 def user_remove(name: Name, state: State = None) -> None:
-    """Remove somebody with all sign-ins and tokens."""
-    _users(state).remove(name)
+    """Remove somebody with all sign-ins and tokens; without users whoever sits at this machine may do everything."""
+    _users(state).remove(name, last=True)
     _note(state, "removed the user", name)
     typer.echo(f"{name} is removed")
 

@@ -10,7 +10,7 @@ from monitor.errors import BackPressure, SettingsError
 from monitor.messages import FrameArrived, FrameFailed
 from services.dashboard.deeds import note_deed
 from services.dashboard.endpoint import Asked
-from services.dashboard.errors import Conflict, NotFound, NotNow
+from services.dashboard.errors import Conflict, NotFound
 from services.dashboard.installation import Installation
 from services.dashboard.opened import reading
 from services.dashboard.shapes import DeadLetter, DeadLetters, Requeued
@@ -67,7 +67,7 @@ def requeue_letter(asked: Asked) -> Requeued:
     page, entry_id = asked.page, asked.path["letter"]
     with queue_of(page) as bus:
         if bus is None:
-            raise NotNow("no queue server runs; start `cellvigil run` first", reason="queue")
+            raise Conflict("no queue server runs; start `cellvigil run` first", reason="no_queue")
         dead = find_dead_letter(bus, entry_id)
         if dead is None:
             raise NotFound(

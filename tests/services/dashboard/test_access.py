@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from browser_site import Site
+from starlette.datastructures import Headers
 
 from monitor.errors import SettingsError
 from services.dashboard.endpoint import Endpoint
@@ -262,6 +263,11 @@ def test_the_last_admin_stays(tmp_path: Path):
         users.remove("anna")
     with pytest.raises(SettingsError, match="only admin"):
         users.change("anna", role=Role.VIEWER)
+    users.remove("bo")
+    with pytest.raises(SettingsError, match="only admin"):
+        users.remove("anna")
+    users.remove("anna", last=True)
+    assert not users.any()
 
 
 @pytest.mark.parametrize("name", ["", " anna", "a\nb", "x" * 65, "a\u202eb"])
@@ -315,9 +321,16 @@ def test_an_open_bind_ends_with_exit_code_2_and_its_mend(tmp_path: Path):
 
 
 def test_local_access_can_be_turned_off(tmp_path: Path):
-    from starlette.datastructures import Headers
-
     guard = Guard(Users(tmp_path / "users.sqlite3"), DashboardSettings(local_access=False), "me")
+
+    assert guard.visitor(Headers({}), {}, "127.0.0.1") == Visitor()
+
+
+@pytest.mark.parametrize(
+    "settings", [DashboardSettings(host="10.0.0.5"), DashboardSettings(behind_tls=True)], ids=["reachable", "proxied"]
+)
+def test_nobody_is_taken_to_be_at_this_machine_where_others_could_be(settings: DashboardSettings, tmp_path: Path):
+    guard = Guard(Users(tmp_path / "users.sqlite3"), settings, "me")
 
     assert guard.visitor(Headers({}), {}, "127.0.0.1") == Visitor()
 

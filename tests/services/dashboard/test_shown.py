@@ -388,3 +388,27 @@ def test_ready_and_alive(client: httpx.Client, site: Site):
     assert client.get("/readyz").json()["status"] == "ok"
     told = json.loads(site.state.page.read_text())
     assert told == {"url": f"{site.url}/", "pid": site.process.pid}
+
+
+def test_a_report_needs_nothing_else(client: httpx.Client, record: SqliteRecord):
+    answer = client.get(f"{API}/flasks/{FALLS}/report.html")
+    whole = answer.text
+
+    assert answer.status_code == 200
+    assert not re.search(r"<script|<link|<img|src=|url\(", whole)
+    assert "default-src 'none'; style-src 'sha256-" in answer.headers["content-security-policy"]
+    assert whole.count("<svg") >= 6
+    newest = record.estimates(FALLS)[-1]
+    assert newest.provenance.weights in whole
+    assert "falling since" in whole
+    assert "Digest of what can change a number" in whole
+    assert "Its chain is whole." in whole
+
+
+def test_a_report_of_a_hard_name_and_of_nothing(client: httpx.Client):
+    hard = client.get(f"{API}/flasks/{quoted(HARD_FLASK)}/report.html")
+    empty = client.get(f"{API}/flasks/{EMPTY}/report.html")
+
+    assert hard.status_code == 200
+    assert "<b>7</b>" not in hard.text
+    assert "No frame was estimated yet." in empty.text
