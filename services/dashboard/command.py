@@ -46,9 +46,12 @@ def dashboard(
     if context.invoked_subcommand is not None:
         return
     from services.dashboard.serve import serve
+    from services.state_folder import StateFolder
+    from services.telemetry import configure_logging
     from services.transport.runner import install_signals
 
     settings = _settings(config, state, {"host": host, "port": port})
+    configure_logging(StateFolder(settings.state).logs, "dashboard")
     stop = threading.Event()
     install_signals(stop)
 
