@@ -1,11 +1,12 @@
 """`cellvigil demo`: four simulated flasks through the real chain, at a sped-up clock, with a summary that can fail.
 
 Frames are simulated beforehand and then written into the watched folder as a microscope would, two positions of four
-flasks per time point. Everything else is real: the queue server, the four kinds of worker, files, ledger and record.
+flasks per time point. Everything else is real: the queue server, the workers, files, ledger, record and page.
 """
 
 import json
 import os
+import socket
 import tempfile
 import threading
 import time
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from services.transport.runner import install_signals
 TIME_POINT_S = 2.4
 """Wall seconds per simulated hour; two cores segment eight frames in less."""
 LEAD_S = 3.0
+PAGE_PORT = 8765
 QUIET_S = 2.0 * TIME_POINT_S
 """The run ends after two time points without frames: before the third, with which a flask counts as silent."""
 
@@ -63,8 +65,12 @@ class DemoSummary:
     alarms: tuple[DemoAlarm, ...]
 
 
-def show_demo(json_file: Path | None, folder: Path | None, seed: int) -> int:
-    """Play the demo; return 1 when a frame was lost or doubled, else 0."""
+def show_demo(json_file: Path | None, folder: Path | None, seed: int, *, page: bool = True, stay: bool = False) -> int:
+    """Play the demo; return 1 when a frame was lost or doubled, else 0.
+
+    page: serve the operator's page meanwhile; stay: go on after the play, until a signal, with the clock at its
+    ordinary speed, so that one can look around and act.
+    """
     console = Console(stderr=json_file is not None)
     with _workplace(folder) as place:
         started = time.monotonic()
@@ -72,12 +78,17 @@ def show_demo(json_file: Path | None, folder: Path | None, seed: int) -> int:
         stop = threading.Event()
         install_signals(stop)
         played = _simulate(fleet, place / "staged", console)
-        settings = demo_settings(place)
+        settings = demo_settings(place, page=page or stay)
+        _tell_address(settings, console)
         report = _play_and_run(fleet, played, settings, stop, table=json_file is None)
         summary = _summary(fleet, len(played), report, settings, time.monotonic() - started)
         if json_file is not None:
             json_file.write_text(json.dumps(asdict(summary), indent=1) + "\n", encoding="utf-8")
         _tell(summary, console, place if folder else None)
+        if stay and not stop.is_set():
+            _tell_address(settings, console)
+            console.print("it stays until Ctrl-C; acknowledge an alarm and see it taken in")
+            run(_at_ordinary_speed(settings, fleet[0], played[-1][0]), stop)
     return 1 if summary.lost or summary.doubled else 0
 
 
@@ -107,8 +118,8 @@ def _render(job: tuple[CultureSpec, str, Path]) -> list[tuple[int, Path, str]]:
     return frames
 
 
-def demo_settings(place: Path) -> Settings:
-    """Return the settings that the demo is played with in a folder."""
+def demo_settings(place: Path, *, page: bool = False) -> Settings:
+    """Return the settings that the demo is played with in a folder, with or without the page."""
     watch = place / "frames"
     watch.mkdir(parents=True, exist_ok=True)
     speed = demo_fleet()[0].interval_s / TIME_POINT_S
@@ -119,8 +130,34 @@ def demo_settings(place: Path) -> Settings:
         "delivery": {"beat_s": 1.0, "block_s": 0.2},
         "notifier": {"terminal": False},
         "clock": {"speed": speed, "origin": START, "started": started},
+        "dashboard": {"enabled": page, "port": _free_port() if page else PAGE_PORT},
     }
     return load_settings(None, overrides)
+
+
+def _free_port() -> int:
+    """Return the page's usual port, or another one where somebody has it."""
+    for port in (PAGE_PORT, 0):
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            found: int = listener.getsockname()[1]
+            return found
+    return PAGE_PORT
+
+
+def _at_ordinary_speed(settings: Settings, spec: CultureSpec, last: int) -> Settings:
+    """Return settings whose clock goes on from just after the last time point, as if the next were awaited."""
+    origin = START + timedelta(seconds=(last + 1) * spec.interval_s)
+    clock = settings.clock.model_copy(update={"speed": 1.0, "origin": origin, "started": datetime.now(UTC)})
+    return settings.model_copy(update={"clock": clock})
+
+
+def _tell_address(settings: Settings, console: Console) -> None:
+    if settings.dashboard.enabled:
+        console.print(f"the page: http://127.0.0.1:{settings.dashboard.port}/")
 
 
 def _play_and_run(
@@ -197,6 +234,7 @@ def _tell(summary: DemoSummary, console: Console, kept: Path | None) -> None:
     )
     if kept:
         console.print(f"frames, masks and records are kept in {kept}; `cellvigil overlay --state {kept}/state --out X`")
+        console.print(f"the page again: `cellvigil dashboard --state {kept}/state`")
 
 
 @contextmanager

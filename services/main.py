@@ -83,11 +83,13 @@ def demo(
     json: Annotated[Path | None, typer.Option(help="Write the summary here and draw no table.")] = None,
     folder: Annotated[Path | None, typer.Option(help="Keep frames and results here, for a look afterwards.")] = None,
     seed: Annotated[int, typer.Option(help="Of the simulated cultures.")] = 7,
+    page: Annotated[bool, typer.Option("--page/--no-page", help="Serve the operator's page meanwhile.")] = True,
+    stay: Annotated[bool, typer.Option("--stay", help="Go on after the play, until Ctrl-C, to look around.")] = False,
 ) -> None:
     """Play four simulated flasks through the whole chain: three get into trouble, one does not."""
     from services.demo import show_demo
 
-    raise typer.Exit(show_demo(json, folder, seed))
+    raise typer.Exit(show_demo(json, folder, seed, page=page, stay=stay))
 
 
 @app.command()

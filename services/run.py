@@ -52,7 +52,7 @@ def run(
     until_idle_s: float | None = None,
     tick: Callable[[Supervisor], None] = lambda supervisor: None,
 ) -> RunReport:
-    """Run every worker, and the page where it is enabled, until `stop` or until nothing came for `until_idle_s`.
+    """Run all workers, and the page where it is enabled, until `stop` or until nothing came for `until_idle_s`.
 
     `tick` is called a few times a second, for a live table.
     """

@@ -4,7 +4,9 @@ import re
 import subprocess
 import sys
 import time
+import urllib.request
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.state_folder import StateFolder
@@ -48,20 +50,31 @@ class Watched:
 
 
 def serve(state: StateFolder, *options: str) -> Site:
-    """Start `cellvigil dashboard` on a port that is free and wait until it says where."""
+    """Start `cellvigil dashboard` on a port that is free and wait until it can show what the state folder holds."""
     command = [sys.executable, "-m", "services.main", "dashboard", "--state", str(state.root), "--port", "0", *options]
     command += ["--config", str(state.root / "settings.json")]
     said = state.root.parent / "page.out"
     with said.open("w") as out:
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
     deadline = time.monotonic() + STARTED_S
-    while (found := ADDRESS.search(said.read_text())) is None:
+    while (address := _ready(said)) is None:
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()
             process.wait()
             raise AssertionError(f"the page does not start: {said.read_text()!r}")
         time.sleep(0.05)
-    return Site(found[0], state, process)
+    return Site(address, state, process)
+
+
+def _ready(said: Path) -> str | None:
+    found = ADDRESS.search(said.read_text())
+    if found is None:
+        return None
+    try:
+        with urllib.request.urlopen(f"{found[0]}/readyz", timeout=5):
+            return found[0]
+    except OSError:  # not yet listening, or still reading
+        return None
 
 
 def end(site: Site) -> None:

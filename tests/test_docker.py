@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[1]
 COMPOSE = yaml.safe_load((ROOT / "docker/compose.yaml").read_text())
 WORKERS = {name: service for name, service in COMPOSE["services"].items() if name != "queue"}
 DOCKERFILES = sorted((ROOT / "docker").glob("*.Dockerfile"))
+STAGE_OF = {"segmenter-gpu": "segmenter", "page": "dashboard"}
 CHAIN = ["ingester", "segmenter", "predictor", "notifier"]
 
 
@@ -49,7 +50,7 @@ def compose_environment(service: dict, **overrides: str) -> dict[str, str]:
 def test_worker_runs_a_worker_command_on_shared_state(name: str):
     service = WORKERS[name]
 
-    assert service["command"] == ["cellvigil", "worker", name.removesuffix("-gpu")]
+    assert service["command"] == ["cellvigil", "worker", STAGE_OF.get(name, name)]
     assert service["restart"] == "unless-stopped"
     assert [volume.rpartition(":")[2] for volume in service["volumes"]] == ["/state", "ro"]
     assert service["depends_on"] == {"queue": {"condition": "service_healthy"}}
@@ -57,6 +58,13 @@ def test_worker_runs_a_worker_command_on_shared_state(name: str):
 
 def test_every_stage_is_there():
     assert [name for name, service in WORKERS.items() if "profiles" not in service] == CHAIN
+
+
+def test_the_page_is_published_on_this_machine_alone():
+    published = {name: service["ports"] for name, service in COMPOSE["services"].items() if "ports" in service}
+
+    assert published == {"page": ["127.0.0.1:${PAGE_PORT:-8765}:8765"]}
+    assert WORKERS["page"]["profiles"] == ["page"]
 
 
 @pytest.mark.parametrize("name", WORKERS)

@@ -17,14 +17,21 @@ class RollingWindow:
 
     def __init__(self, frames: int) -> None:
         self._frames: deque[tuple[datetime, float, float, float]] = deque(maxlen=frames)
+        self._estimate: RollingEstimate | None = None
 
     def add(self, at: datetime, estimate: FrameEstimate) -> None:
         """Take a frame in; one that could not be assessed leaves the window as it is."""
         if estimate.potency is not None and estimate.low is not None and estimate.high is not None:
             self._frames.append((at, estimate.potency, estimate.low, estimate.high))
+            self._estimate = None
 
     def estimate(self) -> RollingEstimate:
-        """Return the rolling estimate."""
+        """Return the rolling estimate, which stays as it is until the next frame is taken in."""
+        if self._estimate is None:
+            self._estimate = self._estimated()
+        return self._estimate
+
+    def _estimated(self) -> RollingEstimate:
         if not self._frames:
             return RollingEstimate(potency=None, low=None, high=None, trend_per_day=None, n_frames=0)
         times, potencies, lows, highs = zip(*self._frames, strict=True)

@@ -46,9 +46,12 @@ def dashboard(
     if context.invoked_subcommand is not None:
         return
     from services.dashboard.serve import serve
+    from services.state_folder import StateFolder
+    from services.telemetry import configure_logging
     from services.transport.runner import install_signals
 
     settings = _settings(config, state, {"host": host, "port": port})
+    configure_logging(StateFolder(settings.state).logs, "dashboard")
     stop = threading.Event()
     install_signals(stop)
 
@@ -108,8 +111,8 @@ def user_change(
 
 @user_app.command("remove")
 def user_remove(name: Name, state: State = None) -> None:
-    """Remove somebody with all sign-ins and tokens."""
-    _users(state).remove(name)
+    """Remove somebody with all sign-ins and tokens; without users whoever sits at this machine may do everything."""
+    _users(state).remove(name, last=True)
     _note(state, "removed the user", name)
     typer.echo(f"{name} is removed")
 

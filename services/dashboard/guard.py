@@ -106,7 +106,9 @@ class Guard:
         return self._local(headers, address)
 
     def _local(self, headers: Headers, address: str) -> Visitor:
-        if not self._settings.local_access or not is_loopback(address) or self._users.any():
+        # a page that others can reach, or that a proxy stands before, never takes anybody to be at this machine
+        alone = is_loopback(self._settings.host) and not self._settings.secure
+        if not (self._settings.local_access and alone and is_loopback(address)) or self._users.any():
             return NOBODY
         # what a proxy hands on comes from elsewhere, whatever address it has by then
         if any(name in headers for name in PROXIED):

@@ -17,6 +17,7 @@ from services.audit import AuditEntry
 from services.dashboard.cursors import NUMBER_MOST, Paged, number_of
 from services.dashboard.endpoint import Asked, Content, etag_of
 from services.dashboard.errors import NotFound
+from services.dashboard.installation import Installation
 from services.dashboard.opened import reading
 from services.dashboard.pictures import shrunk
 from services.dashboard.shapes import AuditItem, AuditPage, QuarantinedFile, QuarantinePage
@@ -88,7 +89,11 @@ def quarantine_preview(asked: Asked) -> Content:
 
 def audit_list(asked: Asked) -> AuditPage:
     """Return the audit log, newest line first: who, when, why; and whether it was changed by hand."""
-    wanted, page = asked.given, asked.page
+    return audit_lines(asked.page, asked.given)
+
+
+def audit_lines(page: Installation, wanted: AuditWanted) -> AuditPage:
+    """Return lines of the audit log, newest first."""
     before = number_of(wanted.cursor, NUMBER_MOST)
     where, values = ("", ()) if wanted.flask is None else (" AND flask = ?", (wanted.flask,))
     query = f"SELECT number, kind, fact, hash FROM audit WHERE number < ?{where} ORDER BY number DESC LIMIT ?"

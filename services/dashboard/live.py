@@ -49,7 +49,7 @@ SESSION_S = 60.0
 WAITING_MOST = 200
 """Messages that a tab may leave lying."""
 NEW_MOST = 50
-AHEAD_S = 0.05
+AHEAD_S = 0.15
 """How long a look may fold flasks ahead when nothing is new."""
 POLICY, TRY_LATER, GOING = 1008, 1013, 1001
 

@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from monitor.errors import BackPressure, SettingsError
 from monitor.messages import FrameArrived, FrameFailed
 from services.dashboard.deeds import note_deed
 from services.dashboard.endpoint import Asked
-from services.dashboard.errors import Conflict, NotFound, NotNow
+from services.dashboard.errors import Conflict, NotFound
 from services.dashboard.installation import Installation
 from services.dashboard.opened import reading
 from services.dashboard.shapes import DeadLetter, DeadLetters, Requeued
@@ -29,7 +31,7 @@ def queue_of(page: Installation) -> Iterator[RedisBus | None]:
     own = server_status(page.state.root)
     if own is not None:
         url = own.url
-    elif url is None or url.startswith("unix://"):
+    elif url is None or not _is_there(url):
         yield None
         return
     bus = RedisBus(url, page.settings.server.prefix, timeout_s=ANSWER_S)
@@ -37,6 +39,12 @@ def queue_of(page: Installation) -> Iterator[RedisBus | None]:
         yield bus
     finally:
         bus.close()
+
+
+def _is_there(url: str) -> bool:
+    """Whether an address can be tried: a socket that is gone is of a server that was stopped."""
+    parts = urlsplit(url)
+    return parts.scheme != "unix" or Path(unquote(parts.path)).exists()
 
 
 def dead_letter_list(asked: Asked) -> DeadLetters:
@@ -59,7 +67,7 @@ def requeue_letter(asked: Asked) -> Requeued:
     page, entry_id = asked.page, asked.path["letter"]
     with queue_of(page) as bus:
         if bus is None:
-            raise NotNow("no queue server runs; start `cellvigil run` first", reason="queue")
+            raise Conflict("no queue server runs; start `cellvigil run` first", reason="no_queue")
         dead = find_dead_letter(bus, entry_id)
         if dead is None:
             raise NotFound(

@@ -122,6 +122,7 @@ class Readings:
             return
         with self._snapshot(connection):
             if news:
+                self._sums_wanted = True
                 self._read_estimates(connection, changes)
                 self._read_standings(connection, changes)
             self._read_revisions(connection, changes)
@@ -179,7 +180,6 @@ class Readings:
         for flask, from_t in late.items():
             self._read_again(connection, flask, from_t)
             changes.revised.add(flask)
-        self._sums_wanted = self._sums_wanted or bool(changes.frames)
 
     def _take(self, flask: str, rows: list[Row], late: dict[str, float], changes: Changes) -> None:
         columns = self._known(flask, changes)

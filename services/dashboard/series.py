@@ -21,6 +21,7 @@ from services.dashboard.columns import Columns
 from services.dashboard.courses import Trace
 from services.dashboard.endpoint import Asked, Given
 from services.dashboard.errors import Unprocessable
+from services.dashboard.installation import Installation
 from services.dashboard.pages import known_flask
 from services.dashboard.quantities import QUANTITIES, Quantity
 from services.dashboard.shapes import (
@@ -70,7 +71,11 @@ class SeriesWanted(Given):
 
 def series(asked: Asked) -> SeriesAnswer:
     """Return a flask's quantities with intervals, what is usual, detector, forecasts, alarms and assays."""
-    flask, wanted, page = known_flask(asked), asked.given, asked.page
+    return series_of(asked.page, known_flask(asked), asked.given)
+
+
+def series_of(page: Installation, flask: str, wanted: SeriesWanted) -> SeriesAnswer:
+    """Return a flask's course."""
     chosen = _chosen(wanted.names)
     trace = page.hub.courses.of(flask)
     with page.hub.readings.lock:

@@ -10,6 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
 Points = list[float | None]
+Pair = Annotated[list[int], Field(min_length=2, max_length=2)]
+Place = Annotated[list[float], Field(min_length=2, max_length=2)]
+Box = Annotated[list[int], Field(min_length=4, max_length=4)]
 
 
 def utc(moment: datetime) -> str:
@@ -289,7 +292,7 @@ class FramePage(Shape):
 class FrameDetail(FrameItem):
     """A frame with all that is known of it; shape_px: rows, columns; before, after: neighbours at its position."""
 
-    shape_px: tuple[int, int] | None
+    shape_px: Pair | None
     pixel_size_um: float | None
     dtype: str | None
     arrived_at: Moment | None
@@ -306,8 +309,8 @@ class CellItem(Shape):
     """A cell; centroid_px: y, x in pixels of the whole frame; whole: whether the border leaves it whole."""
 
     cell: int
-    centroid_px: tuple[float, float]
-    box_px: tuple[int, int, int, int]
+    centroid_px: Place
+    box_px: Box
     whole: bool
     values: dict[str, float | None]
 
@@ -326,7 +329,7 @@ class CellPage(Shape):
     """Every cell of a frame with its features; colours: of `cells.png?colour_by=`, from low to high."""
 
     frame_id: str
-    shape_px: tuple[int, int]
+    shape_px: Pair
     features: dict[str, FeatureName]
     colours: list[str]
     no_value_colour: str

@@ -128,8 +128,8 @@ class Users:
                 connection.execute("UPDATE users SET password = ? WHERE name = ?", (hashed(password), name))
             connection.execute("DELETE FROM sessions WHERE name = ?", (name,))
 
-    def remove(self, name: str) -> None:
-        """Remove a user with all sign-ins and tokens; the last admin stays as long as there are other users.
+    def remove(self, name: str, *, last: bool = False) -> None:
+        """Remove a user with all sign-ins and tokens; with `last` the only one, too: then there are no users.
 
         Raises
         ------
@@ -138,7 +138,9 @@ class Users:
         """
         with self._write() as connection:
             self._known(connection, name)
-            self._keep_an_admin(connection, name)
+            others = connection.execute("SELECT 1 FROM users WHERE name != ? LIMIT 1", (name,)).fetchone()
+            if others or not last:
+                self._keep_an_admin(connection, name)
             connection.execute("DELETE FROM users WHERE name = ?", (name,))
 
     def sign_in(self, name: str, password: str) -> str | None:
@@ -252,9 +254,8 @@ class Users:
             raise SettingsError(f"there is no user {name!r}; there are: {names}", reason="no_user")
 
     def _keep_an_admin(self, connection: sqlite3.Connection, without: str) -> None:
-        query = "SELECT count(*), coalesce(sum(role = 'admin'), 0) FROM users WHERE name != ?"
-        others, admins = connection.execute(query, (without,)).fetchone()
-        if others and not admins:
+        query = "SELECT 1 FROM users WHERE name != ? AND role = 'admin' LIMIT 1"
+        if connection.execute(query, (without,)).fetchone() is None:
             message = f"{without} is the only admin; make somebody else one first, or nobody could change users"
             raise SettingsError(message, reason="last_admin")
 

@@ -76,8 +76,8 @@ def cell_list(asked: Asked) -> CellPage:
     cells = [
         CellItem(
             cell=place + 1,
-            centroid_px=centroid,
-            box_px=measured.boxes_px[place],
+            centroid_px=list(centroid),
+            box_px=list(measured.boxes_px[place]),
             whole=measured.whole[place],
             values={name: _number(values[place]) for name, values in measured.values.items()},
         )
@@ -85,7 +85,7 @@ def cell_list(asked: Asked) -> CellPage:
     ]
     return CellPage(
         frame_id=fact.frame_id,
-        shape_px=measured.shape_px,
+        shape_px=list(measured.shape_px),
         features=features,
         colours=[hexed(stop) for stop in STOPS],
         no_value_colour=hexed(NO_VALUE),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from browser_site import PHONE, Site
-from cases.page_state import EMPTY, FLASKS, HARD_FLASK, SEEN, bring_in, take_in_actions
+from cases.page_state import EMPTY, FLASKS, HARD_FLASK, bring_in, take_in_actions
 from cases.wall_fleet import wall_row
 
 from monitor.culture.settings import CultureSettings
@@ -147,11 +147,3 @@ def assert_soon(condition: object, within_s: float = 5.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.05)
-
-
-def test_the_flask_that_was_seen_says_why(page: "Page") -> None:
-    page.goto(f"/flasks/{SEEN}")
-    expect(page.locator("#why .reasons li")).not_to_have_count(0, timeout=30_000)
-    expect(page.locator("#why .thumbnails img").first).to_be_visible()
-    broken = "images => images.filter(image => image.complete && image.naturalWidth === 0).length"
-    assert page.locator("#why .thumbnails img").evaluate_all(broken) == 0

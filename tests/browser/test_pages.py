@@ -81,6 +81,14 @@ def test_outlines_are_switched_and_cells_are_coloured_and_chosen(page: "Page") -
     assert all(size == 512 for size in sizes)
 
 
+def test_the_flask_that_was_seen_says_why(page: "Page") -> None:
+    page.goto(f"/flasks/{SEEN}")
+    expect(page.locator("#why .reasons li")).not_to_have_count(0, timeout=30_000)
+    expect(page.locator("#why .thumbnails img").first).to_be_visible()
+    broken = "images => images.filter(image => image.complete && image.naturalWidth === 0).length"
+    assert page.locator("#why .thumbnails img").evaluate_all(broken) == 0
+
+
 def test_a_click_on_a_cell_shows_its_numbers(page: "Page") -> None:
     drawn(page, f"/flasks/{SEEN}/frames")
     detail = page.request.get(f"/api/v1/frames/{page.locator('#sheet').get_attribute('data-frame')}/cells").json()
@@ -168,6 +176,14 @@ def test_curves_can_be_read_as_a_table(page: "Page") -> None:
     expect(page.locator("#values tbody tr")).not_to_have_count(0)
     expect(page.locator("#values thead")).to_contain_text("confluency")
     expect(page.locator(".panel-potency .panel-plot")).to_have_attribute("aria-label", re.compile(r"^Potency from \d"))
+
+
+def test_the_report_of_a_flask_is_one_file_that_opens(page: "Page") -> None:
+    drawn(page, "/flasks/MSC-1D")
+    page.get_by_role("link", name="Report").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("MSC-1D")
+    expect(page.locator("svg").first).to_be_visible()
+    assert page.locator("script, link[rel=stylesheet], img:not([src^='data:'])").count() == 0
 
 
 def test_the_theme_is_kept(page: "Page") -> None:

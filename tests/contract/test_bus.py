@@ -398,3 +398,30 @@ def test_full_memory_queue_refuses_and_goes_on():
 def test_partitions_stay_where_they_are():
     assert [partition_of(flask, 4) for flask in ("A1", "A2", "B1", "flask 7", "\udcff")] == [1, 3, 2, 3, 3]
     assert {partition_of(f"F{number}", 8) for number in range(100)} == set(range(8))
+
+
+def test_letters_are_read_behind_one_another(house: House):
+    bus = house.bus("looker", DEAD)
+    bus.publish([Publication(DEAD, f"dead:{number}", arrived(number)) for number in range(5)])
+
+    first = bus.letters(DEAD, "", 3)
+    rest = bus.letters(DEAD, first[-1].entry_id, 10)
+
+    assert [decode(letter.payload) for letter in first + rest] == [arrived(number) for number in range(5)]
+    assert [letter.key for letter in rest] == ["dead:3", "dead:4"]
+    assert bus.waiting(DEAD, "segmenter") == 5
+
+
+def test_a_letter_is_put_back_once_and_may_become_one_again(house: House):
+    bus = house.bus("looker")
+    bus.publish([frame(1), Publication(DEAD, "dead:1", arrived(1))])
+    (before,) = bus.read(1, 0.0)
+    bus.settle(before, [])
+    (dead,) = bus.letters(DEAD, "", 10)
+
+    assert bus.put_back(dead, FRAMES, before.key, before.payload)
+    assert not bus.put_back(dead, FRAMES, before.key, before.payload)
+
+    (again,) = bus.read(5, 0.0)
+    assert (again.key, again.payload, again.deliveries) == (before.key, before.payload, 1)
+    assert bus.publish([frame(1), Publication(DEAD, "dead:1", arrived(1))]) == [False, True]

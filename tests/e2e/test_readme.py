@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,7 @@ def test_every_command_of_the_readme_runs(tmp_path: Path) -> None:
     (tmp_path / "ours.yaml").write_text("segmenter: {weights: ours/segmenter.json}\n")
     shutil.copyfile(REPORT, tmp_path / "there.json")
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CELLVIGIL__NOTIFIER__TERMINAL": "false"}
+    environment["CELLVIGIL__DASHBOARD__PORT"] = "0"  # any that is free
     for line in commands():
         if line in MAKE:
             continue
@@ -57,6 +59,9 @@ def test_every_command_of_the_readme_runs(tmp_path: Path) -> None:
             words += ["--steps", "2", "--simulated", "2"]
         if words[:2] == ["train", "reference"]:
             continue  # two frames of one flask are no three good runs; its own test has them
+        if words[0] == "dashboard":
+            _serves_until_it_is_told_to_end(words, tmp_path, environment)
+            continue
         if words[0] == "bench" and "--compare" not in words:
             words += ["--quick", "--no-load", "--sizes", "128", "--rounds", "1", "--engines", "eager"]
         done = subprocess.run(
@@ -101,3 +106,15 @@ def _label_some_images(folder: Path) -> None:
         tifffile.imwrite(folder / "images" / f"{name}.tif", truth.pixels)
         tifffile.imwrite(folder / "labelled" / f"{name}.tif", truth.pixels)
         tifffile.imwrite(folder / "labelled" / f"{name}_cells.tif", truth.cells.astype(np.uint16))
+
+
+def _serves_until_it_is_told_to_end(words: list[str], home: Path, environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "services.main", *words]
+    process = subprocess.Popen(command, cwd=home, env=environment, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    with process.stdout:
+        address = next(word for line in process.stdout for word in line.split() if word.startswith("http"))
+        with urllib.request.urlopen(address, timeout=30) as answer:
+            assert b"cellvigil" in answer.read()
+        process.terminate()
+        assert process.wait(20) == 0

@@ -33,7 +33,7 @@ const standing = new Pages(
 const history = new Pages(
   (cursor) => get("alarms/history", { cursor, limit: HISTORY, flask: byId("history-flask").value }),
   (items) => {
-    const headings = [{ text: `at (${zoneName()})`, class: "nowrap" }, "flask", { text: "channel", class: "nowrap" }, "what"];
+    const headings = [{ text: `at (${zoneName()})`, class: "nowrap" }, { text: "flask", class: "name" }, { text: "channel", class: "nowrap" }, "what"];
     const rows = items.map((event) => [shortTime(event.at), flaskLink(event.flask), plain(event.channel), h("span", {}, h("b", {}, plain(event.state)), event.by && event.by !== "cellvigil" ? [" by ", h("bdi", {}, event.by)] : "", event.cause && event.state === "raised" ? `: ${event.cause}` : "")]);
     put(byId("history"), table(headings, rows, { empty: "nothing yet", caption: "History of alarms" }));
   },
@@ -43,7 +43,7 @@ const history = new Pages(
 async function actors() {
   const { items, raised } = await get("alarms/bad-actors", { days: byId("days").value });
   const rows = items.map((one) => [flaskLink(one.flask), plain(one.channel), String(one.raised), `${Math.round(100 * one.share)} %`, shortTime(one.last_at)]);
-  const headings = ["flask", { text: "channel", class: "nowrap" }, { text: "raised", class: "number" }, { text: `of ${raised}`, class: "number" }, { text: "last", class: "nowrap" }];
+  const headings = [{ text: "flask", class: "name" }, { text: "channel", class: "nowrap" }, { text: "raised", class: "number" }, { text: `of ${raised}`, class: "number" }, { text: "last", class: "nowrap" }];
   put(byId("actors"), table(headings, rows, { empty: "no alarm in this time", caption: "Alarms by how often they came" }));
 }
 

@@ -1,5 +1,9 @@
 // The page's own server and nothing else: JSON in, JSON out, errors as words that can be shown.
 
+const BUSY = 503;
+const MOST_TIMES = 5;
+const PAUSE_MS = 2000;
+
 export class ApiError extends Error {
   constructor(status, code, message) {
     super(message);
@@ -40,7 +44,19 @@ export function get(path, parameters = {}, { signal } = {}) {
     if (value !== null && value !== undefined && value !== "") query.set(name, value);
   }
   const text = query.toString();
-  return ask(`/api/v1/${path}${text ? `?${text}` : ""}`, { signal });
+  return patiently(() => ask(`/api/v1/${path}${text ? `?${text}` : ""}`, { signal }));
+}
+
+/** Ask again where the server says that it is still at it. */
+async function patiently(attempt) {
+  for (let again = 0; ; again += 1) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (error.status !== BUSY || again === MOST_TIMES) throw error;
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    }
+  }
 }
 
 export function send(method, path, body = {}) {

@@ -62,16 +62,15 @@ async function loadSeries() {
   const width = Math.max(200, Math.round(charts.clientWidth - 70));
   const { from, to } = range.asked();
   const signal = asking.signal;
-  answer = await get(`${path}/series`, { from, to, width }, { signal });
+  const [course] = await Promise.all([get(`${path}/series`, { from, to, width }, { signal }), loadOverview(signal)]);
+  answer = course;
   range.extent(answer.first_t, answer.last_t);
-  await loadOverview(signal);
   draw();
 }
 
 async function loadOverview(signal) {
-  if (range.isAll) wholeCourse = answer.series.potency ?? null;
-  else if (!wholeCourse || Date.now() > overviewDue) wholeCourse = (await get(`${path}/series`, { width: OVERVIEW_PX, names: "potency" }, { signal })).series.potency ?? null;
-  else return;
+  if (wholeCourse && Date.now() < overviewDue) return;
+  wholeCourse = (await get(`${path}/series`, { width: OVERVIEW_PX, names: "potency" }, { signal })).series.potency ?? null;
   overviewDue = Date.now() + OVERVIEW_MS;
 }
 

@@ -26,7 +26,7 @@ function tile(data) {
     heading(data, worst),
     h("div", { class: "tile-mid" }, potency(data), sparkline(data, floor)),
     facts(data),
-    channels(data.channels),
+    data.state === "no_data" ? h("p", { class: "channels" }, "no channel judged yet") : channels(data.channels),
     worst ? cause(worst, data.alarms.length) : null,
     worst && isUnseen(worst.status) && mayAct() ? acknowledge(data.flask, worst) : null,
   );

@@ -31,7 +31,7 @@ const OF_STATUS = {
   normal: "ok",
   alarm: "alarm",
   unacknowledged: "alarm",
-  latched: "alarm",
+  latched: "over",
   returned_unacknowledged: "over",
   acknowledged: "acknowledged",
   shelved: "shelved",

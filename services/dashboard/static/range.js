@@ -19,10 +19,6 @@ export class TimeRange {
     this.newest("3 d", LENGTHS["3 d"]);
   }
 
-  get isAll() {
-    return this.preset === "all";
-  }
-
   /** Whether new frames belong into what is shown. */
   get follows() {
     return this.preset !== null;

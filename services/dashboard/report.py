@@ -1,0 +1,124 @@
+"""One flask as a file that needs nothing else: plots, alarms, assays, settings, digests, and what the audit log says.
+
+It opens in any browser, years later and without cellvigil, and prints from there: that is also how it becomes a PDF.
+"""
+
+import base64
+import hashlib
+import json
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from markupsafe import Markup
+from pydantic_core import from_json
+
+from monitor import __version__
+from services.dashboard.columns import Columns
+from services.dashboard.drawing import Band, Chart, Line, Mark, draw
+from services.dashboard.endpoint import Asked, Content
+from services.dashboard.lists import AuditWanted, audit_lines
+from services.dashboard.opened import reading
+from services.dashboard.pages import known_flask
+from services.dashboard.reasons import sentence_of
+from services.dashboard.rendering import TEMPLATES
+from services.dashboard.series import SeriesWanted, series_of
+from services.dashboard.shapes import Course, SeriesAnswer
+from services.state_folder import StateFolder
+
+WIDTH_PX = 820
+AUDIT_MOST = 200
+BLUE, GREY, GREEN, AMBER, RED = "#1b5fa8", "#8a8a8a", "#2d7d46", "#a86500", "#b3261e"
+COLOUR_OF = {"high": RED, "medium": AMBER, "low": GREY}
+
+
+def flask_report(asked: Asked) -> Content:
+    """Return a flask's report as one HTML file; a browser prints it, also to PDF."""
+    flask, page = known_flask(asked), asked.page
+    wanted: SeriesWanted = asked.given.model_copy(update={"width": WIDTH_PX, "names": None})
+    answer = series_of(page, flask, wanted)
+    first_t = wanted.from_ if wanted.from_ is not None else answer.first_t
+    last_t = wanted.to if wanted.to is not None else answer.last_t
+    charts = [] if first_t is None or last_t is None else [draw(one, first_t, last_t) for one in _charts(answer)]
+    with page.hub.readings.lock:
+        reasons = Counter(reason for reason in (page.hub.readings.columns(flask) or Columns()).reasons)
+    settings = page.settings.model_dump(mode="json", include={"watch", "predictor", "segmenter", "culture"})
+    style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
+    context = {
+        "flask": flask,
+        "made_at": datetime.now(UTC),
+        "made_by": asked.visitor.name,
+        "code_version": __version__,
+        "style": Markup(style),
+        "charts": [Markup(chart) for chart in charts],
+        "answer": answer,
+        "moment": _moment,
+        "counts": {"ok": reasons.pop(None, 0), **{sentence_of(str(one)): count for one, count in reasons.items()}},
+        "provenance": made_by(page.state, flask),
+        "settings": json.dumps(settings, indent=1),
+        "settings_digest": page.settings.digest,
+        "audit": audit_lines(page, AuditWanted(flask=flask, limit=AUDIT_MOST)),
+    }
+    body = page.rendering.page("report.html", {"user": None, "csrf": "", **context})
+    policy = f"default-src 'none'; style-src {_allowed(style)}; base-uri 'none'; form-action 'none'"
+    headers = {
+        "Content-Security-Policy": policy,
+        "Content-Disposition": f"inline; filename*=UTF-8''{quote(f'cellvigil {flask}.html', safe='')}",
+    }
+    return Content(body, headers=headers)
+
+
+def made_by(state: StateFolder, flask: str) -> list[dict[str, Any]]:
+    """Return what made the flask's estimates: each set of versions and digests with its number of frames and times."""
+    query = (
+        "SELECT json_remove(json_extract(fact, '$.provenance'), '$.parity') AS made, count(*), min(acquired_at), "
+        "max(acquired_at) FROM estimates WHERE flask = ? GROUP BY made ORDER BY min(acquired_at)"
+    )
+    with reading(state.record) as record:
+        rows = [] if record is None else record.execute(query, (flask,)).fetchall()
+    return [
+        {"frames": count, "first": first[:16], "last": last[:16], "made": from_json(made)}
+        for made, count, first, last in rows
+    ]
+
+
+def _charts(answer: SeriesAnswer) -> list[Chart]:
+    potency, frames = answer.series["potency"], answer.series["potency_frame"]
+    lines = [Line(frames.t, frames.v, GREY, "single frames", 2.2, dots=True), _line(potency, BLUE, "rolling")]
+    if answer.baseline is not None:
+        lines.append(Line(answer.baseline.t, answer.baseline.v, GREEN, "usual", 1.2, "5 3"))
+    marks = [Mark(one.raised_at, COLOUR_OF.get(one.priority, GREY), one.channel) for one in answer.alarms]
+    bands = [] if potency.low is None or potency.high is None else [Band(potency.t, potency.low, potency.high, BLUE)]
+    charts = [
+        Chart(
+            "Potency, % of the reference lot",
+            lines,
+            bands,
+            [(answer.floor, RED, f"floor {answer.floor:g} %")],
+            marks,
+            320,
+        )
+    ]
+    if answer.cusum is not None:
+        cusum = Line(answer.cusum.t, answer.cusum.v, AMBER, answer.cusum.detector)
+        limit = [(answer.cusum.limit, RED, f"limit {answer.cusum.limit:g}")]
+        charts.append(Chart("Potency detector, deviations of a frame", [cusum], levels=limit, height=160))
+    for name in ("confluency", "cells", "focus", "illumination", "doubt"):
+        told = answer.names[name]
+        unit = "" if told.unit in ("1", "cells") else f", {told.unit}"
+        charts.append(Chart(f"{told.label.capitalize()}{unit}", [_line(answer.series[name], BLUE, "")], height=150))
+    return charts
+
+
+def _line(course: Course, colour: str, label: str) -> Line:
+    return Line(course.t, course.v, colour, label)
+
+
+def _moment(seconds: float | None) -> str:
+    return "" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _allowed(style: str) -> str:
+    digest = hashlib.sha256(style.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
