@@ -123,7 +123,7 @@ class _Series:
         return f"{source.path}: {len(features.whole)} cells, {covered}{warning(masks.quality)}"
 
     def write_flasks(self) -> list[str]:
-        """Write the table of flasks where there is a series; return its name in a list, which is empty otherwise."""
+        """Write the table of flasks where names say them; return its name in a list, which is empty otherwise."""
         rows = [row for row in (flask.row() for flask in self._flasks.values()) if row is not None]
         if not rows:
             return []
