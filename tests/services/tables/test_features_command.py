@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from cases.command_line import command_line
 from cases.phantoms import phantom
 from cases.plain_engine import PIXEL_SIZE_UM, disc_grid, disc_pixels, plain_segmenter
 from cases.small_frames import START
@@ -288,3 +289,19 @@ def test_a_folder_without_images_is_told(tmp_path: Path) -> None:
     result = run(tmp_path / "frames", "--labels", tmp_path, "--out", tmp_path / "t")
     assert result.exit_code == 1
     assert "no TIFF or PNG images" in result.output
+
+
+@pytest.mark.parametrize("size", ["0", "-1", "nan", "1e9"])
+def test_sizes_that_no_pixel_has_are_told(tmp_path: Path, size: str) -> None:
+    growing(tmp_path, "A1", [4], 1.0)
+    words = ("--labels", tmp_path / "labels", "--out", tmp_path / "t", "--pixel-size", size)
+    result = run(tmp_path / "frames", *words)
+    assert result.exit_code == 2 and "--pixel-size" in result.output
+    assert not (tmp_path / "t").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    growing(tmp_path, "A1", [4], 1.0)
+    (tmp_path / "file").write_text("mine")
+    code, said = command_line("features", tmp_path / "frames", "--out", tmp_path / "file" / "t")
+    assert code == 2 and "cannot be written (Not a directory); choose another --out" in said
