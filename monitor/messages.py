@@ -185,7 +185,8 @@ class FrameEstimate(Fact):
 class RollingEstimate(Fact):
     """Potency of the flask over its last frames, as of one frame.
 
-    potency, low, high: percent of the reference lot, None when no frame in the window could be assessed;
+    potency, low, high: percent of the reference lot, None when no frame in the window could be assessed, or those that
+    were are of fewer fields of view than the settings ask for;
     trend_per_day: Theil-Sen slope over the window in percentage points per day, None below four frames;
     n_frames: assessable frames in the window.
     """

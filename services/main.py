@@ -53,7 +53,9 @@ Tta = Annotated[bool, typer.Option("--tta", help="Average over eight mirrored an
 Engine = Annotated[EngineName, typer.Option("--engine", help="What runs the network.")]
 Threads = Annotated[int | None, typer.Option("--threads", help="Of the processor; default: torch's own count.")]
 Watch = Annotated[Path | None, typer.Option("--watch", help="Folder that the microscope writes to.")]
-PixelSize = Annotated[float | None, typer.Option("--pixel-size", help="Micrometres per pixel, where files lack it.")]
+PixelSize = Annotated[
+    float | None, typer.Option("--pixel-size", min=0.01, max=50.0, help="Micrometres per pixel, where files lack it.")
+]
 
 
 @app.command()

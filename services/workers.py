@@ -182,7 +182,7 @@ def _predictor(settings: Settings, state: StateFolder, bus: RedisBus, record: Sq
         frames=_frames(settings),
         record=record,
         labels=FileLabels(state.masks),
-        load=lambda: load_live_model(chosen.model or DEMO),
+        load=lambda: load_live_model(chosen.model or DEMO, min_fields=settings.culture.min_fields),
         culture=settings.culture,
         configuration=settings.digest,
     )

@@ -28,6 +28,7 @@ class CultureSettings(BaseModel):
     cusum_reference_k: half the fall to find, in deviations (lower CUSUM, Page 1954): 0.5 is best against one;
     focus_drop: share of its baseline that focus must lose before it counts as lost, beside four deviations;
     min_cells: a frame with fewer cells is not assessable;
+    min_fields: a flask whose frames in the rolling estimate are of fewer fields of view is not assessable;
     raise_after_frames: frames in a row before an optics or segmentation alarm is raised;
     clear_after_frames: frames in a row back inside the limits before it clears; a potency alarm clears only after
     somebody acknowledged it;
@@ -49,6 +50,7 @@ class CultureSettings(BaseModel):
     cusum_reference_k: Annotated[float, Field(ge=0.05, le=2.0)] = 0.5
     focus_drop: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.25
     min_cells: Annotated[int, Field(ge=1)] = 8
+    min_fields: Annotated[int, Field(ge=1)] = 1
     raise_after_frames: Annotated[int, Field(ge=1)] = 2
     clear_after_frames: Annotated[int, Field(ge=1)] = 4
     missing_after_rounds: Annotated[int, Field(ge=1)] = 3

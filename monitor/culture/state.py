@@ -57,7 +57,7 @@ class FlaskState:
     def __init__(self, flask: str, settings: CultureSettings) -> None:
         self._flask = flask
         self._settings = settings
-        self._window = RollingWindow(settings.window_frames)
+        self._window = RollingWindow(settings.window_frames, settings.min_fields)
         self._optics = OpticsWatch(settings)
         self._potency = PotencyWatch(settings)
         self._positions = PositionsWatch(settings.missing_after_rounds)
@@ -115,7 +115,7 @@ class FlaskState:
             alarms += self._morphology_step(row)
         counted = usable and row.estimate.state is EstimateState.OK
         if counted:
-            self._window.add(row.at, row.estimate)
+            self._window.add(row.at, row.estimate, row.key.position)
             found, raised = self._potency_step(row)
             drifts, alarms = drifts + found, alarms + raised
         return drifts, alarms, counted

@@ -13,16 +13,22 @@ DAY_S = 86_400.0
 
 
 class RollingWindow:
-    """Median potency of the last frames, their mean interval, and the slope; see `pooled`."""
+    """Median potency of the last frames, their mean interval, and the slope; see `pooled`.
 
-    def __init__(self, frames: int) -> None:
+    There is none while the frames are of fewer than `min_fields` fields of view.
+    """
+
+    def __init__(self, frames: int, min_fields: int = 1) -> None:
         self._frames: deque[tuple[datetime, float, float, float]] = deque(maxlen=frames)
+        self._fields: deque[str] = deque(maxlen=frames)
+        self._min_fields = min_fields
         self._estimate: RollingEstimate | None = None
 
-    def add(self, at: datetime, estimate: FrameEstimate) -> None:
-        """Take a frame in; one that could not be assessed leaves the window as it is."""
+    def add(self, at: datetime, estimate: FrameEstimate, position: str = "") -> None:
+        """Take a frame of a position in; one that could not be assessed leaves the window as it is."""
         if estimate.potency is not None and estimate.low is not None and estimate.high is not None:
             self._frames.append((at, estimate.potency, estimate.low, estimate.high))
+            self._fields.append(position)
             self._estimate = None
 
     def estimate(self) -> RollingEstimate:
@@ -32,8 +38,8 @@ class RollingWindow:
         return self._estimate
 
     def _estimated(self) -> RollingEstimate:
-        if not self._frames:
-            return RollingEstimate(potency=None, low=None, high=None, trend_per_day=None, n_frames=0)
+        if not self._frames or len(set(self._fields)) < self._min_fields:
+            return RollingEstimate(potency=None, low=None, high=None, trend_per_day=None, n_frames=len(self._frames))
         times, potencies, lows, highs = zip(*self._frames, strict=True)
         days = [(at - times[0]).total_seconds() / DAY_S for at in times]
         low, potency, high = pooled(np.column_stack([lows, potencies, highs])).tolist()

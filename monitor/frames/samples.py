@@ -10,12 +10,14 @@ from pydantic import ValidationError
 from monitor.errors import SettingsError
 from monitor.frames.sample import Sample
 
+SEPARATORS = ",;\t"
 COLUMNS = ("flask", "position", "donor", "passage", "lot", "medium", "stimulation", "seeded_at")
 
 
 def read_samples(path: Path) -> dict[str, Sample]:
     """Return the sample of every flask in a CSV file with the columns of `COLUMNS`; only `flask` is required.
 
+    Cells are separated by commas, semicolons or tabs, as in the other tables.
     `seeded_at` is ISO 8601; without a zone it is taken as UTC. Empty cells are None. A file may have one row per
     position, for people who keep their list so; the rows of a flask then have to agree.
 
@@ -43,7 +45,9 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield line numbers and rows with their empty cells left out."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream, strict=True)
+            first = stream.readline()
+            stream.seek(0)
+            reader = csv.DictReader(stream, delimiter=max(SEPARATORS, key=first.count), strict=True)
             names = [(name or "").strip() for name in reader.fieldnames or ()]
             unknown = [name for name in names if name not in COLUMNS]
             if unknown or "flask" not in names or len(set(names)) < len(names):

@@ -36,7 +36,7 @@ class ModelSpec(BaseModel):
     """What the trees are for: biomarkers, and the conditions under which they may be asked.
 
     min_cells, min_fields: a row with fewer cells, or a flask with fewer fields of view, is not assessable; 0 asks
-    for nothing.
+    for nothing. Of live flasks the settings say so (`culture.min_fields`), which have to ask for as many at least.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -197,10 +197,19 @@ def load_model(folder: Path = DEMO, *, rehearse: bool = True) -> PotencyModel:
     return open_bundle(bundle, digest)
 
 
-def load_live_model(folder: Path = DEMO) -> PotencyModel:
-    """Verify and load a model that frames are to be given to; refused where they cannot serve it."""
+def load_live_model(folder: Path = DEMO, *, min_fields: int | None = None) -> PotencyModel:
+    """Verify and load a model that frames are to be given to; refused where they cannot serve it.
+
+    `min_fields` is how many fields of view a flask needs by the settings; a model that asks for more is refused too.
+    """
     model = load_model(folder)
     _ = model.live_biomarker
+    if min_fields is not None and model.spec.min_fields > min_fields:
+        message = (
+            f"the potency model asks for {model.spec.min_fields} fields of view of each flask, the settings for "
+            f"{min_fields}; set culture.min_fields to {model.spec.min_fields}"
+        )
+        raise ModelRefused(message, reason="contract")
     return model
 
 

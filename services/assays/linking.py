@@ -26,11 +26,15 @@ class UnknownFlask(SettingsError):
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What a result is about: the newest frame up to its time, and the window of frames behind the estimate."""
+    """What a result is about: the newest frame up to its time, and the window of frames behind the estimate.
+
+    reason: why the window says nothing though there are frames in it; then it is empty.
+    """
 
     at: datetime
     newest: FrameRow
     window: tuple[FrameRow, ...]
+    reason: str | None = None
 
 
 class Histories:
@@ -72,7 +76,10 @@ class Histories:
             raise SettingsError(message, reason="at")
         made_by = _maker(newest)
         window = [r for r, step in known if step.counted and r.at >= at - within and _maker(r) == made_by]
-        return Moment(at, newest, tuple(window[-self._settings.window_frames :]))
+        window = window[-self._settings.window_frames :]
+        if window and len({row.key.position for row in window}) < self._settings.min_fields:
+            return Moment(at, newest, (), "too_few_fields")
+        return Moment(at, newest, tuple(window))
 
     def _of(self, flask: str) -> History:
         if flask not in self._known:
@@ -96,7 +103,7 @@ def link(moment: Moment, model: KnownModel, biomarker: str) -> Link:
         "provenance": moment.newest.provenance,
     }
     if not moment.window:
-        reason = moment.newest.estimate.reason or moment.newest.quality.reason or "no_frame_counted"
+        reason = moment.reason or moment.newest.estimate.reason or moment.newest.quality.reason or "no_frame_counted"
         return Link(state=EstimateState.NOT_ASSESSABLE, reason=reason, frames=(), **common)
     answers = _shown(moment.window) if live else model.opened.answers(features_of(moment.window, model))[biomarker]
     low, estimate, high = pooled(answers).tolist()

@@ -9,6 +9,7 @@ from services.settings import Settings
 
 LOAD_TIMEOUT_S = 90.0
 PATH_VARIABLE = "CELLVIGIL_DOCTOR_MODEL"
+FIELDS_VARIABLE = "CELLVIGIL_DOCTOR_FIELDS"
 
 WEIGHTS_QUESTION = f"""
 import os
@@ -23,7 +24,7 @@ import os
 from pathlib import Path
 from monitor.potency.model import DEMO, load_live_model
 folder = Path(os.environ["{PATH_VARIABLE}"] or DEMO)
-model = load_live_model(folder)
+model = load_live_model(folder, min_fields=int(os.environ["{FIELDS_VARIABLE}"]))
 kind = " (the demo model: trained on simulated cultures, never for a decision on real cells)" if folder == DEMO else ""
 version = f"version {{model.card['version']}}, " if "version" in model.card else ""
 print(f"{{folder.name}}, {{version}}{{len(model.contract.features)}} features, digest {{model.digest[:12]}}{{kind}}")
@@ -32,12 +33,13 @@ print(f"{{folder.name}}, {{version}}{{len(model.contract.features)}} features, d
 
 def check_models(settings: Settings) -> Iterator[Check]:
     """Yield whether the segmenter's weights and the potency model can be used."""
-    yield _check("segmenter weights", WEIGHTS_QUESTION, settings.segmenter.weights, "segmenter.weights")
-    yield _check("potency model", POTENCY_QUESTION, settings.predictor.model, "predictor.model")
+    fields = settings.culture.min_fields
+    yield _check("segmenter weights", WEIGHTS_QUESTION, settings.segmenter.weights, "segmenter.weights", fields)
+    yield _check("potency model", POTENCY_QUESTION, settings.predictor.model, "predictor.model", fields)
 
 
-def _check(name: str, question: str, path: Path | None, setting: str) -> Check:
-    answer = ask_python(question, LOAD_TIMEOUT_S, {PATH_VARIABLE: str(path or "")})
+def _check(name: str, question: str, path: Path | None, setting: str, fields: int) -> Check:
+    answer = ask_python(question, LOAD_TIMEOUT_S, {PATH_VARIABLE: str(path or ""), FIELDS_VARIABLE: str(fields)})
     if answer.succeeded:
         return ok(name, answer.output)
     mend = f"correct the setting {setting}" if path else "install cellvigil again"

@@ -103,10 +103,14 @@ FLASKS = (
     ),
     _text("first_at", "time of the first frame, UTC, ISO 8601", "tables"),
     _text("last_at", "time of the last frame, UTC, ISO 8601", "tables"),
-    Column("hours", "number", "h", "from the first frame to the last", "tables"),
+    Column("series_hours", "number", "h", "from the first frame to the last", "tables"),
     *_measured(GROWTH),
     *_measured(MOTILITY),
+    *(
+        Column(f.name, "number", f.unit, f"median over the frames used of: {f.definition}", f.source)
+        for f in POPULATION
+    ),
 )
-"""One row per flask with more than one time point."""
+"""One row per flask."""
 
 TABLES = {"cells": CELLS, "frames": FRAMES, "flasks": FLASKS}

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import track
 
 import monitor
-from monitor.errors import CellvigilError
+from monitor.errors import CellvigilError, SettingsError
 from monitor.features.catalogue import FAMILIES
 from monitor.features.featurizer import FrameFeatures, measure
 from monitor.frames.frame import Frame
@@ -48,7 +48,7 @@ def write_tables(plan: Plan) -> int:
     Raises
     ------
     SettingsError
-        When samples, layout or the library for Parquet cannot be used: before anything is measured.
+        When samples, layout, `out` or the library for Parquet cannot be used: before anything is measured.
     """
     if plan.parquet:
         load_pyarrow()
@@ -58,8 +58,12 @@ def write_tables(plan: Plan) -> int:
     if not sources:
         console.print(f"{', '.join(map(str, plan.given))}: no TIFF or PNG images there", markup=False, soft_wrap=True)
         return 1
+    try:
+        plan.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"{plan.out} cannot be written ({error.strerror}); choose another --out"
+        raise SettingsError(message, reason="out") from error
     masking, made_by = _masking(plan, sources)
-    plan.out.mkdir(parents=True, exist_ok=True)
     series = _Series(plan, samples, sources)
     failed = 0
     with (
@@ -123,7 +127,7 @@ class _Series:
         return f"{source.path}: {len(features.whole)} cells, {covered}{warning(masks.quality)}"
 
     def write_flasks(self) -> list[str]:
-        """Write the table of flasks where there is a series; return its name in a list, which is empty otherwise."""
+        """Write the table of flasks where names say them; return its name in a list, which is empty otherwise."""
         rows = [row for row in (flask.row() for flask in self._flasks.values()) if row is not None]
         if not rows:
             return []

@@ -35,6 +35,8 @@ class Flask:
     _places: set[str] = field(default_factory=set)
     _moments: list[datetime] = field(default_factory=list)
     _hours: set[float] = field(default_factory=set)
+    _population: dict[str, list[float]] = field(default_factory=dict)
+    _used: int = 0
 
     def check(self, source: Source) -> None:
         """Refuse a second frame of one position, channel and time.
@@ -63,6 +65,10 @@ class Flask:
         self._places.add(key.position)
         if source.acquired_at is not None:
             self._moments.append(source.acquired_at)
+        if passes:
+            self._used += 1
+            for name, value in features.population.items():
+                self._population.setdefault(name, []).append(value)
         if source.hours is None:
             return {}
         self._hours.add(source.hours)
@@ -85,20 +91,21 @@ class Flask:
         }
 
     def row(self) -> Row | None:
-        """Return the flask's row, None when all its frames are of one time."""
+        """Return the flask's row, None without a frame; growth and motion are empty where all are of one time."""
         self._close()
-        if len(self._hours) < 2:
+        if not self.frames:
             return None
         found: dict[str, Value] = {
             "flask": self.name,
             "positions": len(self._places),
             "frames": self.frames,
-            "frames_used": len(self._counts),
+            "frames_used": self._used,
             "first_at": min(self._moments).isoformat() if self._moments else None,
             "last_at": max(self._moments).isoformat() if self._moments else None,
-            "hours": max(self._hours) - min(self._hours),
+            "series_hours": max(self._hours) - min(self._hours) if self._hours else None,
         }
-        return found | sample_columns(self.sample) | growth(self._counts) | self._moved()
+        typical = {name: float(np.median(values)) for name, values in self._population.items()}
+        return found | sample_columns(self.sample) | typical | growth(self._counts) | self._moved()
 
     def _moved(self) -> dict[str, Value]:
         found: dict[str, Value] = {**motility(self._tracks)}

@@ -60,3 +60,15 @@ def test_one_wild_frame_does_not_make_a_trend() -> None:
 
 def test_positions_of_one_time_point_have_no_trend_among_them() -> None:
     assert filled([100.0, 90.0, 80.0, 70.0, 60.0], hours=0.0).estimate().trend_per_day is None
+
+
+def test_frames_of_too_few_fields_give_no_estimate() -> None:
+    window = RollingWindow(3, min_fields=2)
+    for number, position in enumerate(["p1", "p1"]):
+        window.add(NOON + timedelta(hours=number), estimate_of(90.0), position)
+    assert (window.estimate().potency, window.estimate().n_frames) == (None, 2)
+    window.add(NOON + timedelta(hours=2), estimate_of(90.0), "p2")
+    assert window.estimate().potency == 90.0
+    for number in range(3, 6):
+        window.add(NOON + timedelta(hours=number), estimate_of(90.0), "p2")
+    assert window.estimate().potency is None

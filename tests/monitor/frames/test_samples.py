@@ -55,6 +55,12 @@ def test_what_spreadsheets_write_is_read(table: Path) -> None:
     assert read_samples(table) == {'"A1"': Sample(donor="Ünal"), "B,1": Sample(donor="two\nlines")}
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_other_separators_are_read_as_in_the_other_tables(table: Path, separator: str) -> None:
+    table.write_text(f"\ufeffflask{separator}donor\nA1{separator}D7,8\n", encoding="utf-8")
+    assert read_samples(table) == {"A1": Sample(donor="D7,8")}
+
+
 def test_short_rows_and_spaces_are_empty_cells(table: Path) -> None:
     table.write_text("flask,donor,medium\nA1\nB1,  ,x\n")
 
@@ -84,7 +90,7 @@ def test_a_row_for_each_position_has_to_agree(table: Path) -> None:
         ("flask,donner\nA1,D7\n", "donner"),
         ("flask,donor,donor\nA1,D7,D7\n", "each once"),
         ("flask,donor,\nA1,D7,\n", "each once"),
-        ("flask;donor\nA1;D7\n", "flask;donor"),
+        ("flask|donor\nA1|D7\n", "flask|donor"),
         ("flask,donor\n,D7\n", "row 2, column flask: is empty"),
         ("flask\nA1\nA1\n", "row 3, column flask: names 'A1' a second time"),
         ("flask,position\nA1,p1\nA1,p1\n", "a second time"),

@@ -16,6 +16,7 @@ from monitor.potency.model import load_model
 from services.assays.facts import AssayResult
 from services.assays.log import read_facts
 from services.record.sqlite import SqliteRecord
+from services.settings import load_settings
 from services.state_folder import StateFolder
 
 Assay = Callable[..., tuple[int, str]]
@@ -62,6 +63,16 @@ def test_a_result_is_linked_to_the_frames_and_the_models_that_foretold_it(
     assert fact.link.provenance.potency_model == opened.digest
     assert fact.link.provenance.calibration == opened.calibration_digest
     assert (fact.by, fact.comment, fact.unit, fact.whole) == ("A. Keller", "plate 7", "pg/mL", True)
+
+
+def test_frames_of_too_few_fields_foretell_nothing(assay: Assay, state: StateFolder) -> None:
+    settings = load_settings(state.root / "settings.json")
+    culture = settings.culture.model_copy(update={"min_fields": 2})
+    (state.root / "settings.json").write_text(settings.model_copy(update={"culture": culture}).model_dump_json())
+    code, said = assay("add", *told())
+    assert code == 0 and "not assessable (too_few_fields)" in said, said
+    (fact,) = facts(state)
+    assert (fact.link.frames, fact.link.low, fact.inside) == ((), None, None)
 
 
 def test_a_time_chooses_the_frames_up_to_it(assay: Assay, state: StateFolder) -> None:

@@ -213,7 +213,13 @@ def test_a_tampered_model_does_not_start(tmp_path: Path, model: Path) -> None:
 
 
 def test_the_live_chain_takes_measured_features_and_no_others(tmp_path: Path, model: Path) -> None:
-    assert load_live_model(model).live_biomarker.spec.name == "IDO"
+    assert load_live_model(model, min_fields=1).live_biomarker.spec.name == "IDO"
+    several = shutil.copytree(model, tmp_path / "several")
+    spec = json.loads((several / "model.json").read_text()) | {"min_fields": 3}
+    (several / "model.json").write_text(json.dumps(spec))
+    write_manifest(several)
+    with pytest.raises(ModelRefused, match=r"asks for 3 fields of view .* set culture\.min_fields to 3"):
+        load_live_model(several, min_fields=2)
     rows = ["width,length,score"] + [f"{10 + n % 7},{20 + n % 11},{3 * (n % 7) + n % 3}" for n in range(80)]
     (tmp_path / "cells.csv").write_text("\n".join(rows), encoding="utf-8")
     code, said = command_line(

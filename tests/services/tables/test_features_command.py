@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from cases.command_line import command_line
 from cases.phantoms import phantom
 from cases.plain_engine import PIXEL_SIZE_UM, disc_grid, disc_pixels, plain_segmenter
 from cases.small_frames import START
@@ -139,8 +140,13 @@ def test_keys_and_samples_stand_in_the_rows(tmp_path: Path) -> None:
     ]
     assert float(second["hours_since_seeding"]) == 26.0
     assert (other["flask"], other["donor"], other["hours_since_seeding"]) == ("B1", "", "")
-    (flask,) = rows_of(tmp_path / "t" / "flasks.csv")  # B1 has one time only
-    assert (flask["flask"], flask["lot"], flask["frames"], float(flask["hours"])) == ("A1", "L2", "2", 2.0)
+    flask, single = rows_of(tmp_path / "t" / "flasks.csv")
+    assert (flask["flask"], flask["lot"], flask["frames"], float(flask["series_hours"])) == ("A1", "L2", "2", 2.0)
+    assert (single["flask"], single["frames"], single["growth_rate"], single["speed"]) == ("B1", "1", "", "")
+    for feature in POPULATION:
+        assert single[feature.name] == other[feature.name], feature.name
+        both = [float(row[feature.name]) for row in (first, second) if row[feature.name]]
+        assert not both or float(flask[feature.name]) == pytest.approx(np.median(both)), feature.name
 
 
 def test_a_flask_has_its_doubling_time(tmp_path: Path) -> None:
@@ -174,10 +180,11 @@ def test_names_that_only_count_need_an_interval(tmp_path: Path) -> None:
         save(tmp_path, f"A1/run_t{step:04d}_p0000_c00_z000", noise(), labelled(disc_grid(4)))
     words = (tmp_path / "frames", "--labels", tmp_path / "labels", "--layout", "pymmcore-plus")
     assert run(*words, "--out", tmp_path / "without").exit_code == 0
-    assert not (tmp_path / "without" / "flasks.csv").exists()
+    (flask,) = rows_of(tmp_path / "without" / "flasks.csv")
+    assert (flask["frames"], flask["series_hours"], flask["growth_rate"]) == ("2", "", "")
     assert run(*words, "--interval", "1800", "--out", tmp_path / "with").exit_code == 0
     (flask,) = rows_of(tmp_path / "with" / "flasks.csv")
-    assert float(flask["hours"]) == 0.5
+    assert float(flask["series_hours"]) == 0.5
 
 
 def test_bad_files_are_told_and_the_rest_goes_on(tmp_path: Path) -> None:
@@ -264,6 +271,8 @@ def test_a_frame_that_should_not_be_relied_on_says_so_and_does_not_grow(tmp_path
     assert rows_of(tmp_path / "t" / "frames.csv")[-1]["state"] == "saturated"
     (flask,) = rows_of(tmp_path / "t" / "flasks.csv")
     assert (flask["frames"], flask["frames_used"]) == ("4", "3")
+    confluency = [float(row["confluency"]) for row in rows_of(tmp_path / "t" / "frames.csv")[:3]]
+    assert float(flask["confluency"]) == pytest.approx(np.median(confluency))
     assert float(flask["doubling_time"]) == pytest.approx(10.0)
 
 
@@ -280,3 +289,19 @@ def test_a_folder_without_images_is_told(tmp_path: Path) -> None:
     result = run(tmp_path / "frames", "--labels", tmp_path, "--out", tmp_path / "t")
     assert result.exit_code == 1
     assert "no TIFF or PNG images" in result.output
+
+
+@pytest.mark.parametrize("size", ["0", "-1", "nan", "1e9"])
+def test_sizes_that_no_pixel_has_are_told(tmp_path: Path, size: str) -> None:
+    growing(tmp_path, "A1", [4], 1.0)
+    words = ("--labels", tmp_path / "labels", "--out", tmp_path / "t", "--pixel-size", size)
+    result = run(tmp_path / "frames", *words)
+    assert result.exit_code == 2 and "--pixel-size" in result.output
+    assert not (tmp_path / "t").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    growing(tmp_path, "A1", [4], 1.0)
+    (tmp_path / "file").write_text("mine")
+    code, said = command_line("features", tmp_path / "frames", "--out", tmp_path / "file" / "t")
+    assert code == 2 and "cannot be written (Not a directory); choose another --out" in said
