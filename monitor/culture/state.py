@@ -245,8 +245,10 @@ class FlaskState:
         self._delays[Channel.POTENCY].note(True, row.at)
         if since is None or (alarm.active and not alarm.acknowledged):
             return [], []
+        rolling = self._window.estimate().potency
         cause = (
-            f"potency fell: this frame {potency:.0f} %, rolling {self._window.estimate().potency:.0f} %, "
+            f"potency fell: this frame {potency:.0f} %, "
+            f"rolling {'not assessable' if rolling is None else f'{rolling:.0f} %'}, "
             f"usual for this flask {self._potency.centre:.0f} % ± {self._potency.sd:.0f}; "
             f"falling since {since:%Y-%m-%d %H:%M} UTC"
         )

@@ -53,6 +53,15 @@ def test_a_healthy_flask_raises_nothing() -> None:
     assert all(step.rolling.potency == 100.0 for _, step in found)
 
 
+def test_a_fall_of_a_flask_with_too_few_fields_of_view_is_told_without_a_rolling_estimate() -> None:
+    rows = [*healthy(0, 20), *healthy(20, 40, 60.0)]
+    found = history(rows, SETTINGS.model_copy(update={"min_fields": 2}))
+    assert all(step.rolling.potency is None for _, step in found)
+    assert [step.rolling.n_frames for _, step in found[:3]] == [1, 2, 3]
+    (alarm,) = alarms_of(found)
+    assert "this frame 60 %, rolling not assessable, usual for this flask 100 %" in alarm.cause
+
+
 def test_a_fall_is_found_when_the_sum_passes_its_limit_and_dated_to_its_first_frame() -> None:
     # three deviations below; what neighbouring frames share is taken off, so that each adds less than 2.5 to the sum
     found = history([*healthy(0, 20), *healthy(20, 40, 70.0)])
