@@ -27,7 +27,7 @@ from pathlib import Path
 import gpu_sections as parts
 import torch
 from device_clock import Clock, OutOfTime, at_most
-from gpu_sections import Bench
+from gpu_bench import Bench
 from networks import Timed, network_of
 from rounds import parser, write
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from monitor.network.checkpoint import CONFIDENCE_COLUMNS
 from monitor.segmentation.confidence import believed
 from monitor.training.confidence import fit_confidence, overlap
 
@@ -8,7 +9,7 @@ from monitor.training.confidence import fit_confidence, overlap
 def fields(count: int, slope: float, seed: int = 0) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Fields of 80 outlines whose second column says how likely each is right."""
     random = np.random.default_rng(seed)
-    columns = [random.normal(0.0, 1.0, (80, 5)) * [1.0, 0.1, 1.0, 1.0, 2.0] for _ in range(count)]
+    columns = [random.normal(0.0, 1.0, (80, 4)) * [1.0, 0.1, 1.0, 2.0] for _ in range(count)]
     right = [random.random(80) < 1.0 / (1.0 + np.exp(-1.0 - slope * some[:, 1])) for some in columns]
     return columns, right
 
@@ -18,7 +19,7 @@ def test_what_tells_right_from_wrong_is_found_and_the_rest_is_near_nothing() -> 
     assert found is not None
     assert found.probability == pytest.approx(30.0, rel=0.15)
     assert found.intercept == pytest.approx(1.0, abs=0.3)
-    for name in ("peak", "edge", "border", "log_area"):
+    for name in set(CONFIDENCE_COLUMNS) - {"probability"}:
         assert abs(getattr(found, name)) < 0.3
 
 
