@@ -1,6 +1,7 @@
 """The demonstration model, said wherever what it estimated is shown."""
 
 from collections.abc import Iterable
+from functools import cache
 
 from rich.console import Console
 
@@ -13,7 +14,12 @@ OF_DEMO = "the demonstration model made these estimates: it was trained on simul
 def is_of_demo(models: Iterable[str]) -> bool:
     """Whether the demonstration model is among digests of models."""
     found = set(models)
-    return bool(found) and verify_bundle(DEMO) in found
+    return bool(found) and _digest() in found
+
+
+@cache
+def _digest() -> str:
+    return verify_bundle(DEMO)
 
 
 def warn_of_demo(console: Console, models: Iterable[str]) -> None:

@@ -202,7 +202,14 @@ def _response(installation: Installation, answer: Answer, visitor: Visitor, aske
     if answer.template is not None:
         known = {"name": visitor.name, "role": visitor.role.value} if visitor.role is not None else None
         body = installation.rendering.page(
-            answer.template, {"user": known, "csrf": visitor.csrf, "how": visitor.how, **answer.context}
+            answer.template,
+            {
+                "user": known,
+                "csrf": visitor.csrf,
+                "how": visitor.how,
+                "note": installation.note if known else None,
+                **answer.context,
+            },
         )
     return Response(body, answer.status, headers, answer.media)
 

@@ -36,13 +36,17 @@ ROOM = 64
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One estimate as it was read: its place in the flask's order, the numbers, and what is no number."""
+    """One estimate as it was read: its place in the flask's order, the numbers, and what is no number.
+
+    model: digest of the potency model that made it.
+    """
 
     frame_id: str
     revision: int
     numbers: tuple[float, ...]
     series: tuple[str, str]
     reason: str | None
+    model: str
 
     @property
     def order(self) -> tuple[float, str]:
@@ -76,7 +80,8 @@ def row_of(frame_id: str, revision: int, fact: dict[str, Any]) -> Row:
     )
     numbers = tuple(np.nan if value is None else float(value) for value in found)
     reason = None if worth["state"] == "ok" else worth["reason"] or "not_assessable"
-    return Row(frame_id, revision, numbers, (fact["key"]["position"], fact["key"]["channel"]), reason)
+    series = fact["key"]["position"], fact["key"]["channel"]
+    return Row(frame_id, revision, numbers, series, reason, fact["provenance"]["potency_model"])
 
 
 def seconds_of(text: str) -> float:
@@ -104,6 +109,8 @@ class Columns:
         self._reasons: list[str | None] = []
         self._names: list[tuple[str, str]] = []
         self._places: dict[tuple[str, str], int] = {}
+        self.models: set[str] = set()
+        """Digests of the potency models that made estimates here."""
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -188,6 +195,7 @@ class Columns:
             self._revisions.append(row.revision)
             self._series.append(self._number(row.series))
             self._reasons.append(row.reason)
+            self.models.add(row.model)
 
     def cut(self, from_t: float) -> None:
         """Drop the rows from a time on, to read them anew."""

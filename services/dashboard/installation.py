@@ -12,6 +12,7 @@ from services.dashboard.measuring import Measurer
 from services.dashboard.pace import LoginPace
 from services.dashboard.rendering import Rendering
 from services.dashboard.users import Users
+from services.demo_model import OF_DEMO, is_of_demo
 from services.settings import DashboardSettings, Settings
 from services.state_folder import StateFolder
 
@@ -41,6 +42,11 @@ class Installation:
     def settings(self) -> Settings:
         """The settings in force in the state folder."""
         return self.in_force.settings
+
+    @property
+    def note(self) -> str | None:
+        """What stands over every page: that estimates are the demonstration model's; None where none are."""
+        return OF_DEMO.capitalize() if is_of_demo(self.hub.readings.models()) else None
 
     @property
     def clock(self) -> Clock:

@@ -82,6 +82,11 @@ class Readings:
         """Return the columns of a flask; hold `lock` while reading them. None where there is no such flask."""
         return self._flasks.get(flask)
 
+    def models(self) -> set[str]:
+        """Return the digests of the potency models that made estimates of any flask."""
+        with self.lock:
+            return {model for columns in self._flasks.values() for model in columns.models}
+
     def standings(self, flask: str) -> list[AlarmStanding]:
         """Return the alarms of a flask, or of the machine, that are not normal."""
         with self.lock:

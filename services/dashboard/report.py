@@ -60,7 +60,7 @@ def flask_report(asked: Asked) -> Content:
         "settings_digest": page.settings.digest,
         "audit": audit_lines(page, AuditWanted(flask=flask, limit=AUDIT_MOST)),
     }
-    body = page.rendering.page("report.html", {"user": None, "csrf": "", **context})
+    body = page.rendering.page("report.html", {"user": None, "csrf": "", "note": page.note, **context})
     policy = f"default-src 'none'; style-src {_allowed(style)}; base-uri 'none'; form-action 'none'"
     headers = {
         "Content-Security-Policy": policy,

@@ -16,7 +16,7 @@ from websockets.asyncio.client import ClientConnection
 
 from monitor.culture.settings import CultureSettings
 from monitor.messages import OperatorAction
-from services.alarms.acting import Wish, perform
+from services.alarms.acting import UNSEEN, Wish, perform
 from services.dashboard.in_force import InForce
 from services.dashboard.live import WAITING_MOST, Hub
 from services.dashboard.roles import Role
@@ -78,9 +78,13 @@ def test_alarms_that_move_are_told(site: Site):
         done = perform(site.state.root, Wish(OperatorAction.ACKNOWLEDGE, "MSC-4A", "optics", "bo", ""), 0.0)
         assert done.acted is not None
         take_in_actions(site.state)
+        with SqliteRecord(site.state.record, readonly=True) as record:
+            left = sum(standing.status in UNSEEN for standing in record.standings())
         told = AlarmsMessage.model_validate(await next_of(socket, "alarms"))
-        assert told.flasks == ["MSC-4A"]
-        assert told.unseen == unseen - 1
+        while "MSC-4A" not in told.flasks:  # what the test before did may be told first
+            told = AlarmsMessage.model_validate(await next_of(socket, "alarms"))
+        # what other tests of this state folder wanted was taken in with it
+        assert told.unseen == left <= unseen - 1
 
     watch(site, look)
 

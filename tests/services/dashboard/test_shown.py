@@ -4,17 +4,20 @@ import io
 import json
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 from browser_site import Site
 from cases.page_state import BIG_SIDE, EMPTY, FLASKS, HARD_FILE, HARD_FLASK, SEEN, take_in_actions
+from cases.wall_fleet import record_wall, wall_plans
 from PIL import Image
 
 from monitor.messages import EstimateState
 from services.alarms.forecasting import forecast_of
 from services.alarms.listing import by_urgency
+from services.dashboard.installation import open_installation
 from services.dashboard.shapes import ErrorAnswer, Fleet, SeriesAnswer
 from services.record.sqlite import SqliteRecord
 from services.settings import Settings
@@ -412,3 +415,19 @@ def test_a_report_of_a_hard_name_and_of_nothing(client: httpx.Client):
     assert hard.status_code == 200
     assert "<b>7</b>" not in hard.text
     assert "No frame was estimated yet." in empty.text
+
+
+def test_that_the_demonstration_model_made_estimates_stands_over_every_page(client: httpx.Client):
+    for path in ("/", "/alarms", f"/flasks/{quoted(HARD_FLASK)}", f"{API}/flasks/{quoted(HARD_FLASK)}/report.html"):
+        assert "trained on simulated cultures and knows no real cells" in client.get(path).text, path
+
+
+def test_estimates_of_another_model_have_no_such_note(tmp_path: Path):
+    state = record_wall(tmp_path, wall_plans(1), 8, datetime.now(UTC))
+    with SqliteRecord(state.record, readonly=True) as record:
+        models = {estimate.provenance.potency_model for estimate in record.estimates()}
+    page = open_installation(Settings(state=tmp_path))
+    assert page.hub.readings.models() == set()
+    page.hub.readings.look()
+    assert page.hub.readings.models() == models
+    assert page.note is None
