@@ -22,7 +22,7 @@ from services.settings import Settings
 from services.state_folder import StateFolder
 from services.supervisor import Supervisor
 from services.telemetry import configure_logging
-from services.transport.runner import install_signals
+from services.transport.signals import install_signals
 
 REDRAW_S = 1.0
 PLAIN_S = 10.0

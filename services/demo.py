@@ -31,7 +31,7 @@ from services.run import RunReport, run
 from services.settings import Settings, load_settings
 from services.state_folder import StateFolder
 from services.telemetry import configure_logging
-from services.transport.runner import install_signals
+from services.transport.signals import install_signals
 
 TIME_POINT_S = 2.4
 """Wall seconds per simulated hour; two cores segment eight frames in less."""

@@ -176,7 +176,7 @@ def worker(
     settings = _settings(config, state, watch, pixel_size, None)
     from services.supervisor import follow_parent
     from services.telemetry import configure_logging
-    from services.transport.runner import install_signals
+    from services.transport.signals import install_signals
     from services.workers import run_worker
 
     configure_logging(settings.state / "logs", f"{name}-{replica}", terminal=not follow)

@@ -48,7 +48,7 @@ def dashboard(
     from services.dashboard.serve import serve
     from services.state_folder import StateFolder
     from services.telemetry import configure_logging
-    from services.transport.runner import install_signals
+    from services.transport.signals import install_signals
 
     settings = _settings(config, state, {"host": host, "port": port})
     configure_logging(StateFolder(settings.state).logs, "dashboard")

@@ -1,20 +1,19 @@
 """The only consume loop: claim, read, decode, process, publish and acknowledge, for every worker alike.
 
 Exit codes: 0 stopped or drained; 70 the engine or the memory gave out, start again in a fresh process; 128 + number
-after a second signal. An error in the set-up, such as weights that are refused, is raised to the caller.
+after a second signal. A signal while a stage warms up ends the process. An error in the set-up, such as weights that
+are refused, is raised to the caller.
 """
 
 import functools
 import os
 import random
 import secrets
-import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from types import FrameType
 from typing import Any
 
 import structlog
@@ -26,6 +25,7 @@ from services.transport.backoff import Backoff
 from services.transport.bus import Bus, Delivery
 from services.transport.codec import UnknownMessage, decode
 from services.transport.heartbeat import Heartbeat
+from services.transport.signals import ends_at_once
 from services.transport.stage import Done, Outcome, Publication, Reject, Retry, Stage
 from services.transport.streams import DEAD
 
@@ -117,7 +117,8 @@ class Runner:
         self._persist(lambda: self._bus.subscribe(self._streams, self._group, self._consumer))
         with self._heartbeat:
             try:
-                self._stage.warm_up()
+                with ends_at_once():
+                    self._stage.warm_up()
                 described = self._stage.describe()
                 self._heartbeat.ready(described)
                 self._log.info("ready", streams=self._streams, **described)
@@ -303,19 +304,3 @@ def _parked(delivery: Delivery, reason: str) -> Publication:
     text = delivery.payload.decode("utf-8", "backslashreplace")
     parked = Parked(stream=delivery.stream, key=delivery.key, payload=text, reason=reason)
     return Publication(DEAD, f"parked:{delivery.stream}:{delivery.entry_id}", parked)
-
-
-def install_signals(stop: threading.Event) -> None:
-    """Let the first SIGTERM or SIGINT finish the work in hand, and the second end the process at once."""
-    seen = False
-
-    def answer(number: int, frame: FrameType | None) -> None:
-        nonlocal seen
-        if seen:
-            os._exit(128 + number)
-        seen = True
-        # not from here: the interrupted thread may hold the event's own lock
-        threading.Thread(target=stop.set, name="stop", daemon=True).start()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, answer)

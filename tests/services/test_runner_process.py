@@ -28,12 +28,15 @@ WORKER = """
 import sys, threading, time
 from services.settings import DeliverySettings
 from services.transport.redis_streams import RedisBus
-from services.transport.runner import Runner, install_signals
+from services.transport.runner import Runner
+from services.transport.signals import install_signals
 from services.transport.stage import Done, Publication
 
 class Slow:
     name = "segmenter"
-    def warm_up(self): ...
+    def warm_up(self):
+        print("warming", flush=True)
+        time.sleep(float(sys.argv[3]))
     def describe(self): return {}
     def prefetch(self, batch): ...
     def process(self, batch):
@@ -97,8 +100,8 @@ def results(bus: RedisBus) -> list[str]:
     return sorted(decode(payload).frame_id for payload in bus.history(OUT))
 
 
-def worker(server: LiveServer, seconds: float) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", WORKER, server.url, str(seconds)]
+def worker(server: LiveServer, seconds: float, warming_s: float = 0.0) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", WORKER, server.url, str(seconds), str(warming_s)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -136,6 +139,20 @@ def test_first_signal_finishes_the_batch_and_gives_the_read_ahead_back(
     assert front.statuses() == {}
     taken = front.claim(20, 60.0)
     assert [delivery.deliveries for delivery in taken] == [1] * 4, "what was read ahead counts as never delivered"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_it_warms_up_ends_the_process_and_nothing_is_taken(
+    server: LiveServer, front: RedisBus, number: signal.Signals
+):
+    frames = publish(front, 4)
+    with worker(server, 0.0, warming_s=60.0) as process:
+        assert "warming" in process.stdout.readline()
+        process.send_signal(number)
+        assert process.wait(10) == -number
+
+    assert drain(server) == EXIT_OK
+    assert results(front) == sorted(frames)
 
 
 def test_second_signal_ends_the_process_at_once(server: LiveServer, front: RedisBus):

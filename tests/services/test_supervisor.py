@@ -254,7 +254,7 @@ def test_stopping_what_is_dead_already_is_no_kill(hire: Hire) -> None:
 SUPERVISING = """
 import sys, threading
 from services.supervisor import Supervisor, WorkerSpec
-from services.transport.runner import install_signals
+from services.transport.signals import install_signals
 
 class Log:
     def info(self, event, **values):
