@@ -39,6 +39,8 @@ OUTSIDE_FAILURES = 3
 """When this many inputs ask for another try and none gets through, the fault lies outside and nobody is given up."""
 PROBE_S = 60.0
 """Then something new is tried this often, however much waits: it may be that only the first ones are at fault."""
+HANDED_ON_S = 0.05
+"""In so long a signal that came before the warm-up has set `stop`."""
 ENGINE_FAILURES = 3
 """After the engine failed on this many inputs in a row, each alone, the fault is in the engine."""
 
@@ -118,6 +120,8 @@ class Runner:
         with self._heartbeat:
             try:
                 with ends_at_once():
+                    if stop.wait(HANDED_ON_S):
+                        return EXIT_OK
                     self._stage.warm_up()
                 described = self._stage.describe()
                 self._heartbeat.ready(described)

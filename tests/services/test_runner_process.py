@@ -155,6 +155,17 @@ def test_a_signal_while_it_warms_up_ends_the_process_and_nothing_is_taken(
     assert results(front) == sorted(frames)
 
 
+def test_a_signal_before_the_warm_up_spares_it(server: LiveServer, front: RedisBus):
+    stage = SteadyStage()
+    stage.warm_up = lambda: pytest.fail("it was warmed up")
+    stop = threading.Event()
+    stop.set()
+    bus = RedisBus(server.url, "")
+    runner = Runner(stage, bus, [FRAMES], FAST, batch_size=4, on_failure=lambda failure: None)
+    assert runner.run(stop) == EXIT_OK
+    bus.close()
+
+
 def test_second_signal_ends_the_process_at_once(server: LiveServer, front: RedisBus):
     publish(front, 4)
     with worker(server, 30.0) as process:
