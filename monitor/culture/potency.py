@@ -33,6 +33,7 @@ class PotencyWatch:
         self._cusum = LowerCusum(k, limit_for(settings.false_alarms.frames_between, k))
         self._last: datetime | None = None
         self._pauses: deque[float] = deque(maxlen=PAUSES)
+        self._known, self._fallen = 0.0, False
         self.falling_since: datetime | None = None
 
     @property
@@ -56,6 +57,11 @@ class PotencyWatch:
         return self._cusum.reference_k
 
     @property
+    def ready(self) -> bool:
+        """Whether enough frames were seen to say what is usual."""
+        return self._usual.ready
+
+    @property
     def provisional(self) -> bool:
         """Whether the flask's usual potency rests on few frames."""
         return self._usual.count < PROVISIONAL_BELOW
@@ -72,21 +78,35 @@ class PotencyWatch:
 
     def judge(self, potency: float, at: datetime) -> Detection | None:
         """Take the potency of the next assessable frame; return a detection while the sum is beyond its limit."""
-        value = self._usual.standardised(potency, follows=self._follows(at))
+        # while a fall stands its frames teach nothing: what is usual would follow it, and the fall seem over
+        value = self._usual.standardised(potency, follows=self._follows(at), teaches=not self._fallen)
         if value is None:
             return None
-        found = self._cusum.update(max(-TAMED, min(TAMED, value)))
+        found = self._cusum.update(max(-TAMED, min(TAMED, value)) - self._known)
         if self._cusum.since == 1:
             self.falling_since = at
+        self._fallen = self._fallen or found is not None
         return found
 
     def back(self, rolling: float) -> bool:
         """Whether nothing speaks for a fall any more: the sum is at zero and the rolling potency near its usual."""
         return self.statistic == 0.0 and rolling >= self.centre - BACK_WITHIN * self.sd
 
-    def reset(self) -> None:
-        """Let the sum begin anew, as after an alarm was dealt with; what is usual stays learnt."""
+    def acknowledge(self) -> None:
+        """Note that somebody knows of the fall: from now on only a further one adds to the sum.
+
+        How deep the known fall is comes from the sum itself: S_n / n + k below target (Montgomery 2013, Introduction
+        to Statistical Quality Control, 9.1).
+        """
+        if self._cusum.since:
+            self._known -= self.statistic / self._cusum.since + self.reference_k
         self._cusum.reset()
+        self.falling_since = None
+
+    def reset(self) -> None:
+        """Let the sum begin anew against what is usual, as after a fall that is over; what is usual stays learnt."""
+        self._cusum.reset()
+        self._known, self._fallen = 0.0, False
         self.falling_since = None
 
     def _follows(self, at: datetime) -> bool:

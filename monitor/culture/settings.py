@@ -34,7 +34,9 @@ class CultureSettings(BaseModel):
     somebody acknowledged it;
     missing_after_rounds: rounds of the scan without a position before it is called missing;
     frozen_frames: frames in a row with exactly the same measures before a position is called frozen;
-    potency_floor, confluency_goal: what `cellvigil forecast` says the crossing of, in percent and as a fraction;
+    potency_floor: a flask whose rolling potency, of a full window, lies below so many percent raises the potency alarm
+    even where nothing fell; `cellvigil forecast` says when a fall will cross it;
+    confluency_goal: fraction that `cellvigil forecast` says the crossing of;
     reference: past good runs, or the file that holds them (`cellvigil train reference`), for the morphology alarm; None
     raises none; morphology_rate: false-discovery rate among the features that are compared with it;
     rules: what each alarm means and asks for, in words; one that leaves a word out is refused.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from monitor.culture.alarms import Alarm, Delay, Evidence, event_id_of
+from monitor.culture.floor import FloorWatch
 from monitor.culture.legibility import unreadable
 from monitor.culture.morphology import MorphologyWatch
 from monitor.culture.operator import act, said
@@ -60,6 +61,7 @@ class FlaskState:
         self._window = RollingWindow(settings.window_frames, settings.min_fields)
         self._optics = OpticsWatch(settings)
         self._potency = PotencyWatch(settings)
+        self._floor = FloorWatch(settings)
         self._positions = PositionsWatch(settings.missing_after_rounds)
         self._frozen = FrozenWatch(settings.frozen_frames)
         self._morphology = MorphologyWatch(settings.reference, settings.window_frames, settings.morphology_rate)
@@ -176,7 +178,7 @@ class FlaskState:
         events = act(alarm, acted, Evidence(row.row_id, self._last_frame_id, row.at, row.at, said(acted), acted.by))
         if events and acted.action is OperatorAction.ACKNOWLEDGE:
             if acted.channel is Channel.POTENCY:
-                self._potency.reset()
+                self._potency.acknowledge()
             if acted.channel is Channel.POSITIONS:
                 self._positions.forget()
                 events += self._missing(row, [])
@@ -237,23 +239,32 @@ class FlaskState:
         return []
 
     def _potency_step(self, row: FrameRow) -> tuple[list[DriftDetected], list[AlarmChanged]]:
+        """Judge a frame's potency against what is usual for the flask, and the rolling one against its floor."""
         potency, alarm = row.estimate.potency, self._alarms[Channel.POTENCY]
         assert potency is not None
+        crossed = self._floor.crossed(self._window.estimate(), row.at)
         found, since = self._potency.judge(potency, row.at), self._potency.falling_since
-        if found is None:
+        if found is None and not crossed:
             return [], self._potency_back(row, alarm)
         self._delays[Channel.POTENCY].note(True, row.at)
-        if since is None or (alarm.active and not alarm.acknowledged):
+        if alarm.active and not alarm.acknowledged:
             return [], []
-        rolling = self._window.estimate().potency
-        cause = (
-            f"potency fell: this frame {potency:.0f} %, "
-            f"rolling {'not assessable' if rolling is None else f'{rolling:.0f} %'}, "
-            f"usual for this flask {self._potency.centre:.0f} % ± {self._potency.sd:.0f}; "
-            f"falling since {since:%Y-%m-%d %H:%M} UTC"
-        )
+        if found is not None and since is not None:
+            detector, cause = self._potency.detector, f"potency fell: {self._potency_in_words(potency)}"
+            cause += f"; falling since {since:%Y-%m-%d %H:%M} UTC"
+        elif crossed and self._floor.since is not None:
+            detector, since, found = self._floor.name, self._floor.since, self._floor.found(self._window.estimate())
+            cause = f"potency is below its floor of {self._floor.floor:.0f} %: {self._potency_in_words(potency)}"
+        else:
+            return [], []
         events = alarm.raise_(_evidence(row, since, cause), anew=True)
-        return [self._drift(row, Channel.POTENCY, self._potency.detector, found)], events
+        return [self._drift(row, Channel.POTENCY, detector, found)], events
+
+    def _potency_in_words(self, potency: float) -> str:
+        rolling, watch = self._window.estimate().potency, self._potency
+        told = "not assessable" if rolling is None else f"{rolling:.0f} %"
+        usual = f"{watch.centre:.0f} % ± {watch.sd:.0f}" if watch.ready else "not learnt yet"
+        return f"this frame {potency:.0f} %, rolling {told}, usual for this flask {usual}"
 
     def _potency_back(self, row: FrameRow, alarm: Alarm) -> list[AlarmChanged]:
         """Count frames that say that potency is back; after some of them the trouble is over."""
@@ -261,9 +272,10 @@ class FlaskState:
         if not alarm.active or rolling is None:
             return []
         delay = self._delays[Channel.POTENCY]
-        delay.note(not self._potency.back(rolling), row.at)
+        delay.note(self._floor.below or not self._potency.back(rolling), row.at)
         if delay.good < self._settings.clear_after_frames:
             return []
+        self._potency.reset()
         cause = f"potency is back at {rolling:.0f} %, usual for this flask {self._potency.centre:.0f} %"
         return alarm.clear(_evidence(row, row.at, cause))
 

@@ -110,10 +110,11 @@ class SelfStarting:
         squares = self._prior_weight * self._prior_sd**2 + self._squares
         return math.sqrt(squares / (self._prior_weight + max(self._count - 1.0, 0.0)))
 
-    def standardised(self, value: float, *, follows: bool = True) -> float | None:
+    def standardised(self, value: float, *, follows: bool = True, teaches: bool = True) -> float | None:
         """Take the next value; return how far it lies from what was to be expected, None while learning.
 
-        `follows` is False after a gap so long that the value before says nothing about this one.
+        `follows` is False after a gap so long that the value before says nothing about this one; a value that does not
+        teach is compared and never learnt from, except among the first, without which nothing can be compared.
         """
         before = self._last if follows else 0.0
         if not self.ready:
@@ -121,7 +122,8 @@ class SelfStarting:
             self._last = value
             return None
         found = self._compared(value, follows=follows)
-        self._waiting.append((value, found, before, float(follows)))
+        if teaches:
+            self._waiting.append((value, found, before, float(follows)))
         self._last = self._mean + self._tamed(value - self._mean)
         if len(self._waiting) > WAITING:
             oldest = self._waiting.popleft()

@@ -3,6 +3,7 @@
 import logging
 import os
 import threading
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -55,6 +56,8 @@ class Watcher(FileSystemEventHandler):
         if self._observer is None:
             return None
         logging.getLogger("watchdog").addHandler(self._kernel_losses)
+        # watchdog says so of folders that come inside one another at once; the watch holds all the same
+        warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning)
         try:
             self._observer.schedule(self, self._root, recursive=True)
             self._observer.start()

@@ -18,6 +18,7 @@ ROWS: list[CultureRow] = [
     *(frame_row(number, 100.0 + 3.0 * (number % 3)) for number in range(20)),
     *(frame_row(number, 80.0) for number in range(20, 40)),
     operator_row(OperatorAction.ACKNOWLEDGE, 33.5),
+    *(frame_row(number, 55.0) for number in range(40, 50)),
     *(frame_row(number, flask="B2") for number in range(20)),
     *(frame_row(number, flask="B2", focus=0.3) for number in range(20, 24)),
     operator_row(OperatorAction.SHELVE, 22.5, Channel.OPTICS, until=30.0, flask="B2"),
