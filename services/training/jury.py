@@ -49,10 +49,20 @@ class Record:
             stream.write(json.dumps(row) + "\n")
 
     def rows(self) -> list[dict[str, float]]:
-        """Return all rows; a half-written last one is left out."""
+        """Return all rows in the order of their steps; a half-written last one is left out.
+
+        A killed run goes on from a checkpoint before its last rows and writes them again: the later ones hold.
+        """
         if not self._file.exists():
             return []
-        return [json.loads(line) for line in self._file.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+        rows: list[dict[str, float]] = []
+        for line in self._file.read_text(encoding="utf-8").splitlines():
+            if line.endswith("}"):
+                row = json.loads(line)
+                step, kind = row["step"], row.keys()
+                rows = [one for one in rows if one["step"] < step or (one["step"] == step and one.keys() != kind)]
+                rows.append(row)
+        return rows
 
 
 class Jury:

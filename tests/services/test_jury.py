@@ -1,5 +1,7 @@
 """What is chosen after a training: how maps become labels, and which cells are believed."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from cases.phantoms import phantom
@@ -11,7 +13,7 @@ from monitor.training.confidence import overlap
 from monitor.training.sources import LabelledImage
 from monitor.training.targets import centre_map
 from monitor.training.train import TrainSettings
-from services.training.jury import choose_decode, with_confidence
+from services.training.jury import Record, choose_decode, with_confidence
 
 SURE_OF_ALL = CellConfidence(intercept=9.0, **dict.fromkeys(CONFIDENCE_COLUMNS, 0.0), least=0.4)
 
@@ -49,3 +51,17 @@ def test_what_was_learnt_on_other_weights_is_not_kept() -> None:
     before = DecodeSettings(confidence=SURE_OF_ALL)
     assert choose_decode(network, settings, before, []).confidence is None
     assert choose_decode(network, settings, before, [field(1)[0]]).confidence is None
+
+
+def test_what_a_killed_run_writes_again_counts_once(tmp_path: Path) -> None:
+    record = Record(tmp_path / "curve.jsonl")
+    assert record.rows() == []
+    judged = {"step": 100, "ap50": 0.6}
+    for row in ({"step": 50, "loss": 3.0}, {"step": 100, "loss": 2.0}, judged, {"step": 150, "loss": 1.0}):
+        record.add(row)
+    again = [{"step": 100, "loss": 2.1}, {"step": 100, "ap50": 0.61}]
+    for row in again:
+        record.add(row)
+    with (tmp_path / "curve.jsonl").open("a") as stream:
+        stream.write('{"step": 150, "lo')
+    assert record.rows() == [{"step": 50, "loss": 3.0}, *again]
