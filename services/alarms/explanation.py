@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from monitor.culture.floor import FloorWatch
 from monitor.culture.rules import UPSTREAM, rules_by_channel
 from monitor.culture.standing import AlarmStanding
 from monitor.errors import SettingsError
@@ -95,6 +96,8 @@ def _how_sure(
     if found is None:
         culture = settings.culture
         return f"seen on {culture.raise_after_frames} frames in a row" if raised.frame_id else "observed directly"
+    if found.detector == FloorWatch.name:
+        return f"the rolling potency lies {found.statistic:.1f} standard deviations of a frame below the floor"
     sure = f"{found.detector} stands at {found.statistic:.1f}, its limit is {found.limit:.1f} standard deviations"
     if standing.channel is Channel.POTENCY:
         budget = settings.culture.false_alarms

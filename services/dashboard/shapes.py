@@ -349,7 +349,7 @@ class AlarmItem(Shape):
     """An alarm that is not normal.
 
     what: the cause as it was seen; likely_cause, consequence, action: of its rule; waiting: what operators did that has
-    no effect yet; can: what can be done to it now; how_sure: what the detector says.
+    no effect yet; can: what can be done to it now.
     """
 
     flask: str

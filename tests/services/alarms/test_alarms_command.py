@@ -154,6 +154,14 @@ def test_an_explanation_answers_who_is_woken_at_night(tmp_path: Path, capsys: py
     assert explain_alarm(tmp_path, "C3", None, as_json=False) == 1
 
 
+def test_an_alarm_of_the_floor_says_how_far_below_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folded(tmp_path, [frame_row(number, 62.0) for number in range(10)])
+    assert explain_alarm(tmp_path, "A1", None, as_json=True) == 0
+    (words,) = json.loads(capsys.readouterr().out)
+    assert words["what"].startswith("potency is below its floor of 70 %: this frame 62 %, rolling 62 %")
+    assert words["how sure"] == "the rolling potency lies 0.8 standard deviations of a frame below the floor"
+
+
 def test_the_log_is_printed_for_people_and_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     state = folded(tmp_path, ROWS)
     act(tmp_path, wish(OperatorAction.ACKNOWLEDGE))
