@@ -35,10 +35,11 @@ dev: $(VENV)/.installed-dev
 test: $(VENV)/.installed-dev
 	$(PYTEST) -n 2 --dist loadfile -m "not slow and not browser" $(TESTS)
 
-# These start workers of their own: two beside each other, and those that measure time one after the other.
+# These start workers of their own: two beside each other, files in the order of their names, for those of tests/e2e
+# take longest; and those that measure time one after the other.
 # 5 is pytest's word for none of them among TESTS.
 test-slow: $(VENV)/.installed-dev
-	$(PYTEST) -n 2 --dist loadfile --durations 12 -m "slow and not alone" $(TESTS) || test $$? = 5
+	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder --durations 12 -m "slow and not alone" $(TESTS) || test $$? = 5
 	$(PYTEST) -m "slow and alone" $(TESTS) || test $$? = 5
 
 test-browser: $(VENV)/.installed-browser
