@@ -226,6 +226,13 @@ def test_users_are_changed_on_the_page(guarded):
     assert gone.status_code == 401
 
 
+def test_the_first_user_made_on_the_page_can_make_others(client: httpx.Client):
+    made = client.post("/api/v1/users", json={"name": "bo", "role": "operator", "password": PASSWORD})
+
+    assert (made.status_code, made.json()["error"]["code"]) == (422, "last_admin")
+    assert client.get("/api/v1/users").json()["items"] == []
+
+
 def test_the_file_of_users_holds_no_secret_that_could_be_used(tmp_path: Path):
     users = Users(tmp_path / "users.sqlite3")
     users.add("anna", Role.ADMIN, PASSWORD)
