@@ -46,7 +46,9 @@ def add_user(asked: Asked) -> Done:
     """Add somebody who may sign in."""
     given: NewUser = asked.given
     if given.role is not Role.ADMIN and not asked.page.users.any():
-        message = "the first user has to be an admin: with users, only admins come to this page, and others could add nobody"
+        message = (
+            "the first user has to be an admin: with users, only admins come to this page, and others could add nobody"
+        )
         raise SettingsError(message, reason="last_admin")
     asked.page.users.add(given.name, given.role, given.password.get_secret_value())
     note_deed(asked.page.state, asked.visitor.name, "added the user", f"{given.name} as {given.role}")

@@ -178,7 +178,8 @@ WATCH_LABELS = """() => {
   own.fillText = function (text, x, y) {
     window.labels.push(text);
     const tall = parseFloat(this.font.match(/([\\d.]+)px/)[1]);
-    if (/^(limit|floor|goal)/.test(text) && (y - 0.8 * tall < this.within[0] || y > this.within[1])) window.cutOff.push(text);
+    const inside = y - 0.8 * tall >= this.within[0] && y <= this.within[1];
+    if (/^(limit|floor|goal)/.test(text) && !inside) window.cutOff.push(text);
     return fillText.call(this, text, x, y);
   };
 }"""
