@@ -8,7 +8,7 @@ from html import escape
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 900, 62, 14, 26, 24
 INK, FAINT = "#222222", "#d9d9d9"
-TICKS_X, TICKS_Y = 7, 4
+TICKS_X, TICKS_Y = 7, 5
 Numbers = Sequence[float | None]
 
 

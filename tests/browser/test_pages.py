@@ -177,9 +177,10 @@ WATCH_LABELS = """() => {
   own.rect = function (x, y, w, h) { this.within = [y, y + h]; return rect.call(this, x, y, w, h); };
   own.fillText = function (text, x, y) {
     window.labels.push(text);
-    const tall = parseFloat(this.font.match(/([\\d.]+)px/)[1]);
-    const inside = y - 0.8 * tall >= this.within[0] && y <= this.within[1];
-    if (/^(limit|floor|goal)/.test(text) && !inside) window.cutOff.push(text);
+    if (/^(limit|floor|goal)/.test(text)) {
+      const tall = parseFloat(this.font.match(/([\\d.]+)px/)[1]);
+      if (y - 0.8 * tall < this.within[0] || y > this.within[1]) window.cutOff.push(text);
+    }
     return fillText.call(this, text, x, y);
   };
 }"""
