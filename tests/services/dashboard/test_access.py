@@ -226,6 +226,14 @@ def test_users_are_changed_on_the_page(guarded):
     assert gone.status_code == 401
 
 
+def test_an_address_says_what_the_page_itself_speaks():
+    own = DashboardSettings(tls_certificate=Path("a.pem"), tls_key=Path("a.key"))
+    behind = DashboardSettings(behind_tls=True)
+
+    assert (DashboardSettings().scheme, own.scheme, behind.scheme) == ("http", "https", "http")
+    assert (DashboardSettings().secure, own.secure, behind.secure) == (False, True, True)
+
+
 def test_the_first_user_made_on_the_page_can_make_others(client: httpx.Client):
     made = client.post("/api/v1/users", json={"name": "bo", "role": "operator", "password": PASSWORD})
 
