@@ -82,9 +82,11 @@ function channels(all) {
   return h("ul", { class: "channels", "aria-label": "Channels" }, order.map(item));
 }
 
+/** What is wrong, without the numbers of the moment at which it was raised: the tile shows those of now. */
 function cause(alarm, count) {
   const more = count > 1 ? `, ${count - 1} more` : "";
-  return h("p", { class: "cause" }, h("b", {}, `since ${shortTime(alarm.since, now)}${more}: `), inZone(alarm.cause));
+  const [what] = alarm.cause.split(/[:;] /);
+  return h("p", { class: "cause", title: inZone(alarm.cause) }, h("b", {}, `since ${shortTime(alarm.since, now)}${more}: `), inZone(what), `, raised ${shortTime(alarm.raised_at, now)}`);
 }
 
 /** For the small screen, where the tile is what one has in one's hand: one tap. */
