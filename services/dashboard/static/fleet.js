@@ -86,7 +86,7 @@ function channels(all) {
 function cause(alarm, count) {
   const more = count > 1 ? `, ${count - 1} more` : "";
   const [what] = alarm.cause.split(/[:;] /);
-  return h("p", { class: "cause", title: inZone(alarm.cause) }, h("b", {}, `since ${shortTime(alarm.since, now)}${more}: `), inZone(what), `, raised ${shortTime(alarm.raised_at, now)}`);
+  return h("p", { class: "cause", title: inZone(alarm.cause) }, h("b", {}, `since ${shortTime(alarm.since, now)}${more}: `), inZone(what));
 }
 
 /** For the small screen, where the tile is what one has in one's hand: one tap. */
