@@ -90,7 +90,7 @@ def show_run(settings: Settings, *, until_idle_s: float | None) -> int:
     stop = threading.Event()
     install_signals(stop)
     own = settings.dashboard
-    page = f"; the page is at http://{own.host}:{own.port}/" if own.enabled else ""
+    page = f"; the page is at {own.scheme}://{own.host}:{own.port}/" if own.enabled else ""
     view = FleetView(state, SystemClock(), f"watching {settings.watch.folder}{page}")
     view.start()
     try:

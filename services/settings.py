@@ -236,6 +236,11 @@ class DashboardSettings(Section):
         """Whether browsers speak https to it."""
         return self.behind_tls or self.tls_certificate is not None
 
+    @property
+    def scheme(self) -> str:
+        """What it speaks itself: a proxy may speak https before it."""
+        return "http" if self.tls_certificate is None else "https"
+
 
 class ClockSettings(Section):
     """The culture's clock; `speed` other than 1 needs `origin` and `started` and is for demos and replays only."""

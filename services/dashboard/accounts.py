@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr
 
+from monitor.errors import SettingsError
 from services.dashboard.deeds import note_deed
 from services.dashboard.endpoint import Asked, Given
 from services.dashboard.roles import Role
@@ -44,6 +45,11 @@ def user_list(asked: Asked) -> UserPage:
 def add_user(asked: Asked) -> Done:
     """Add somebody who may sign in."""
     given: NewUser = asked.given
+    if given.role is not Role.ADMIN and not asked.page.users.any():
+        message = (
+            "the first user has to be an admin: with users, only admins come to this page, and others could add nobody"
+        )
+        raise SettingsError(message, reason="last_admin")
     asked.page.users.add(given.name, given.role, given.password.get_secret_value())
     note_deed(asked.page.state, asked.visitor.name, "added the user", f"{given.name} as {given.role}")
     return Done(note=f"{given.name} may sign in now")

@@ -222,8 +222,12 @@ def _error(status: int, code: str, message: str, headers: dict[str, str] | None 
 async def _not_here(request: Request, error: Exception) -> Response:
     """Answer where there is no such path, or not in this way."""
     assert isinstance(error, HTTPException)
-    words = WORDS.get(error.status_code, error.detail)
-    return _error(error.status_code, f"http_{error.status_code}", words, dict(error.headers or {}))
+    code, words, headers = f"http_{error.status_code}", WORDS.get(error.status_code, error.detail), error.headers or {}
+    if "text/html" not in request.headers.get("accept", "") or request.url.path.startswith("/api/"):
+        return _error(error.status_code, code, words, dict(headers))
+    context = {"status": error.status_code, "code": code, "message": words, "next": "/", "failed": None}
+    answer = Content(status=error.status_code, template="error.html", context=context, headers=dict(headers))
+    return _response(request.app.state.installation, answer, NOBODY, None)
 
 
 async def _broken(request: Request, error: Exception) -> Response:

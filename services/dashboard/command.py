@@ -57,6 +57,8 @@ def dashboard(
 
     def listening(url: str) -> None:
         typer.echo(f"the page of {settings.state} is at {url} (Ctrl-C ends it)")
+        if not StateFolder(settings.state).record.is_file():
+            typer.echo(f"nothing is recorded in {settings.state} yet; is it the --state of `cellvigil run`?")
         if open_:
             import webbrowser
 

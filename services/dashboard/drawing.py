@@ -1,5 +1,6 @@
 """Charts as SVG for the report: drawn here, so that the file needs no script and prints as it shows."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -7,7 +8,7 @@ from html import escape
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 900, 62, 14, 26, 24
 INK, FAINT = "#222222", "#d9d9d9"
-TICKS_X, TICKS_Y = 7, 4
+TICKS_X, TICKS_Y = 7, 5
 Numbers = Sequence[float | None]
 
 
@@ -89,14 +90,27 @@ def _range(chart: Chart) -> tuple[float, float]:
 
 
 def _grid(frame: "_Frame", low: float, high: float) -> Iterator[str]:
-    for step in range(TICKS_Y + 1):
-        value = low + (high - low) * step / TICKS_Y
+    for value in round_values(low, high, TICKS_Y):
         yield f'<path d="M{LEFT} {frame.y(value):.1f}H{WIDTH - RIGHT}" stroke="{FAINT}"/>'
         yield f'<text x="{LEFT - 6}" y="{frame.y(value) + 4:.1f}" text-anchor="end">{value:.4g}</text>'
     for step in range(TICKS_X + 1):
         t = frame.first_t + frame.span_t * step / TICKS_X
         moment = datetime.fromtimestamp(t, UTC)
-        yield f'<text x="{frame.x(t):.1f}" y="{frame.height - 7}" text-anchor="middle">{moment:%d %b %H:%M}</text>'
+        side = "end" if step == TICKS_X else "middle"  # centred, the last would be cut off
+        yield f'<text x="{frame.x(t):.1f}" y="{frame.height - 7}" text-anchor="{side}">{moment:%d %b %H:%M}</text>'
+
+
+def round_values(low: float, high: float, most: int) -> list[float]:
+    """Return up to `most` + 1 round values of a range, for an axis.
+
+    >>> round_values(34.47, 118.0, 4), round_values(0.26, 0.58, 4)
+    ([40.0, 60.0, 80.0, 100.0], [0.3, 0.4, 0.5])
+    """
+    least = max(high - low, 1e-9) / most
+    size = 10.0 ** math.floor(math.log10(least))
+    step = next(size * factor for factor in (1.0, 2.0, 5.0, 10.0) if size * factor >= least * (1.0 - 1e-9))
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(number * step, 12) for number in range(first, last + 1)]
 
 
 def _pieces(t: Sequence[float], low: Numbers, high: Numbers) -> Iterator[list[tuple[float, float, float]]]:

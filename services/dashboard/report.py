@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections import Counter
 from datetime import UTC, datetime
+from statistics import mean
 from typing import Any
 from urllib.parse import quote
 
@@ -84,10 +85,11 @@ def made_by(state: StateFolder, flask: str) -> list[dict[str, Any]]:
 
 
 def _charts(answer: SeriesAnswer) -> list[Chart]:
-    potency, frames = answer.series["potency"], answer.series["potency_frame"]
+    potency, frames = newest_per_time(answer.series["potency"]), answer.series["potency_frame"]
     lines = [Line(frames.t, frames.v, GREY, "single frames", 2.2, dots=True), _line(potency, BLUE, "rolling")]
     if answer.baseline is not None:
-        lines.append(Line(answer.baseline.t, answer.baseline.v, GREEN, "usual", 1.2, "5 3"))
+        usual = newest_per_time(Course(t=answer.baseline.t, v=answer.baseline.v))
+        lines.append(Line(usual.t, usual.v, GREEN, "usual", 1.2, "5 3"))
     marks = [Mark(one.raised_at, COLOUR_OF.get(one.priority, GREY), one.channel) for one in answer.alarms]
     bands = [] if potency.low is None or potency.high is None else [Band(potency.t, potency.low, potency.high, BLUE)]
     charts = [
@@ -101,14 +103,34 @@ def _charts(answer: SeriesAnswer) -> list[Chart]:
         )
     ]
     if answer.cusum is not None:
-        cusum = Line(answer.cusum.t, answer.cusum.v, AMBER, answer.cusum.detector)
+        evidence = newest_per_time(Course(t=answer.cusum.t, v=answer.cusum.v))
+        cusum = Line(evidence.t, evidence.v, AMBER, answer.cusum.detector)
         limit = [(answer.cusum.limit, RED, f"limit {answer.cusum.limit:g}")]
         charts.append(Chart("Potency detector, deviations of a frame", [cusum], levels=limit, height=160))
     for name in ("confluency", "cells", "focus", "illumination", "doubt"):
         told = answer.names[name]
         unit = "" if told.unit in ("1", "cells") else f", {told.unit}"
-        charts.append(Chart(f"{told.label.capitalize()}{unit}", [_line(answer.series[name], BLUE, "")], height=150))
+        course = mean_per_time(answer.series[name])
+        charts.append(Chart(f"{told.label.capitalize()}{unit}", [_line(course, BLUE, "")], height=150))
     return charts
+
+
+def newest_per_time(course: Course) -> Course:
+    """Return one value per time, where several positions were taken at once: the last, which has seen the others."""
+    places = [place for place, t in enumerate(course.t) if place + 1 == len(course.t) or course.t[place + 1] != t]
+    of = [None if side is None else [side[place] for place in places] for side in (course.low, course.high)]
+    return Course(
+        t=[course.t[place] for place in places], v=[course.v[place] for place in places], low=of[0], high=of[1]
+    )
+
+
+def mean_per_time(course: Course) -> Course:
+    """Return one value per time, where several positions were taken at once: the mean of those that have one."""
+    values: dict[float, list[float]] = {t: [] for t in course.t}
+    for t, value in zip(course.t, course.v, strict=True):
+        if value is not None:
+            values[t].append(value)
+    return Course(t=list(values), v=[mean(found) if found else None for found in values.values()])
 
 
 def _line(course: Course, colour: str, label: str) -> Line:

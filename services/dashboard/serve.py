@@ -82,9 +82,8 @@ def url_of(installation: Installation, listener: socket.socket) -> str:
     """Return the address to open in a browser."""
     own = installation.own
     host, port = listener.getsockname()[:2]
-    scheme = "https" if own.tls_certificate is not None else "http"
     shown = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(host, host)
-    return f"{scheme}://{f'[{shown}]' if ':' in shown else shown}:{port}/"
+    return f"{own.scheme}://{f'[{shown}]' if ':' in shown else shown}:{port}/"
 
 
 async def _serve(

@@ -44,6 +44,26 @@ def test_the_most_urgent_come_first_and_say_in_words_what_is_wrong(page: "Page")
     expect(page.locator(".tile:visible")).to_have_count(states.count("stale"))
 
 
+def test_what_is_not_judged_now_has_no_trend(page: "Page") -> None:
+    page.goto("/")
+    blurred = page.locator('.tile[data-flask="MSC-2B"]')
+    expect(blurred).to_contain_text("focus fell")
+    expect(blurred.locator(".trend")).to_have_text("not judged now")
+    expect(page.locator('.tile[data-flask="MSC-1A"] .trend')).to_contain_text("in 2")
+    blurred.get_by_role("link").click()
+    expect(page.locator("#headline")).to_contain_text("not judged now")
+
+
+def test_times_in_sentences_are_in_the_zone_of_the_page(page: "Page") -> None:
+    page.goto("/")
+    cause = page.locator(".tile .cause").first
+    expect(cause).to_have_text(re.compile(r"^since \d+ \w+ \d\d:\d\d: potency fell$"))
+    expect(cause).to_have_attribute("title", re.compile(r"falling since \d+ \w+ \d\d:\d\d UTC\+"))
+    page.goto("/alarms")
+    expect(page.locator(".alarm .what").first).to_contain_text("UTC+")
+    assert not re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", page.locator("main").inner_text())
+
+
 def test_a_flask_without_data_and_one_with_a_hard_name_are_shown_as_they_are(page: "Page") -> None:
     page.goto("/")
     expect(page.locator(f'.tile[data-flask="{EMPTY}"]')).to_contain_text("no estimate yet")
@@ -79,6 +99,8 @@ def test_acknowledging_goes_to_the_history_and_comes_back_live(page: "Page", sit
     assert [(one.flask, one.channel, one.why) for one in acted] == [(flask, channel, 'on my way <b>"now"</b>')]
     expect(mine).to_have_attribute("data-status", "acknowledged", timeout=LIVE_MS)
     expect(mine).to_contain_text('on my way <b>"now"</b>')
+    assert mine.inner_text().count("acknowledged by") == 1
+    expect(page.locator("#history")).to_contain_text('on my way <b>"now"</b>')
     expect(mine.get_by_role("button", name="Acknowledge")).to_have_count(0)
 
 

@@ -170,6 +170,31 @@ def test_the_time_range_follows_keys_and_buttons(page: "Page") -> None:
     expect(note).to_have_text(re.compile("times in UTC$"))
 
 
+WATCH_LABELS = """() => {
+  const own = CanvasRenderingContext2D.prototype, { rect, fillText } = own;
+  window.cutOff = [];
+  window.labels = [];
+  own.rect = function (x, y, w, h) { this.within = [y, y + h]; return rect.call(this, x, y, w, h); };
+  own.fillText = function (text, x, y) {
+    window.labels.push(text);
+    if (/^(limit|floor|goal)/.test(text)) {
+      const tall = parseFloat(this.font.match(/([\\d.]+)px/)[1]);
+      if (y - 0.8 * tall < this.within[0] || y > this.within[1]) window.cutOff.push(text);
+    }
+    return fillText.call(this, text, x, y);
+  };
+}"""
+
+
+def test_no_label_of_a_level_is_cut_off(page: "Page") -> None:
+    page.add_init_script(f"({WATCH_LABELS})()")
+    for flask in (SEEN, "MSC-1A", "MSC-1D"):
+        drawn(page, f"/flasks/{flask}")
+        labels = page.evaluate("window.labels.filter(text => /^(limit|floor)/.test(text)).length")
+        assert labels >= 3, flask  # floor and limit of the potency, limit of the detector
+        assert page.evaluate("window.cutOff") == [], flask
+
+
 def test_curves_can_be_read_as_a_table(page: "Page") -> None:
     drawn(page, "/flasks/MSC-1A")
     page.get_by_text("Values as a table").click()
@@ -258,6 +283,10 @@ def test_an_admin_adds_somebody_and_makes_a_token(visit: "BrowserContext") -> No
     page.locator("#add").get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.locator("#outcome")).not_to_be_empty()
+    mine = page.get_by_label("Role of ada")
+    mine.select_option("viewer")
+    expect(page.locator("#outcome")).to_contain_text("ada is the only admin")
+    expect(mine).to_have_value("admin")
     page.locator("#token").get_by_label("User").select_option("vera")
     page.locator("#token").get_by_label("Name of the token").fill("wall screen")
     page.get_by_role("button", name="Make a token").click()

@@ -4,7 +4,7 @@ import { get, part } from "./api.js";
 import { h, put } from "./dom.js";
 import { icon, statusIcon } from "./icons.js";
 import { plain, span, statusWord } from "./words.js";
-import { fullTime, shortTime } from "./zone.js";
+import { fullTime, inZone, shortTime } from "./zone.js";
 
 const seconds = (moment) => Date.parse(moment) / 1000;
 const MACHINE = "(this machine)";
@@ -19,13 +19,15 @@ function due(alarm, now) {
 function timing(alarm, now) {
   const since = alarm.onset_at ?? alarm.since;
   const parts = [h("span", {}, `since ${fullTime(since)}, ${span(seconds(now) - seconds(since))}`), due(alarm, now)];
+  if (alarm.raised_at) parts.splice(1, 0, h("span", {}, `raised ${shortTime(alarm.raised_at)}`));
   if (alarm.shelved_until) parts.push(h("span", {}, `shelved until ${fullTime(alarm.shelved_until)}`));
   return h("p", { class: "timing" }, parts);
 }
 
 function who(alarm) {
   if (alarm.by === "" || alarm.by === "cellvigil") return null;
-  return h("p", { class: "muted" }, `${statusWord(alarm.status)} by `, h("bdi", {}, alarm.by), ` ${shortTime(alarm.since)}`, alarm.why ? [": ", h("q", {}, alarm.why)] : "");
+  const words = alarm.why || `${statusWord(alarm.status)} by ${alarm.by}`;
+  return h("p", { class: "muted" }, `${shortTime(alarm.since)}: `, h("bdi", {}, inZone(words)));
 }
 
 function told(alarm) {
@@ -77,7 +79,7 @@ export function alarmCard(alarm, now, { done, here = false } = {}) {
     "article",
     { class: "alarm", data: { status: alarm.status, priority: alarm.priority || "none", flask: alarm.flask, channel: alarm.channel } },
     h("h3", {}, statusIcon(alarm.status), here ? null : h("bdi", {}, name), h("span", { class: "channel" }, plain(alarm.channel)), h("span", { class: "badge" }, [alarm.priority, status].filter(Boolean).join(", "))),
-    alarm.what ? h("p", { class: "what" }, alarm.what) : null,
+    alarm.what ? h("p", { class: "what" }, inZone(alarm.what)) : null,
     timing(alarm, now),
     here && alarm.raised_at ? sureness(alarm) : null,
     alarm.action ? h("p", { class: "do" }, icon("arrow"), h("span", {}, h("b", {}, "Do: "), alarm.action)) : null,

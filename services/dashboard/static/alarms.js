@@ -6,10 +6,17 @@ import { icon } from "./icons.js";
 import { on } from "./live.js";
 import { Pages } from "./pages_of.js";
 import { plain } from "./words.js";
-import { fullTime, shortTime, zoneName } from "./zone.js";
+import { fullTime, inZone, shortTime, zoneName } from "./zone.js";
 
 const MACHINE = "(this machine)";
 const HISTORY = 30;
+
+/** What happened, in words; of what somebody did with who, and the comment. */
+function happened({ state, by, cause }) {
+  const at = by === "cellvigil" ? -1 : cause.indexOf(` by ${by}`);
+  const [head, rest] = at < 0 ? [plain(state), cause && `: ${cause}`] : [cause.slice(0, at), cause.slice(at)];
+  return h("span", {}, h("b", {}, head), h("bdi", {}, inZone(rest)));
+}
 
 const flaskLink = (flask) => (flask === MACHINE ? "this machine" : h("a", { href: `/flasks/${part(flask)}` }, h("bdi", {}, flask)));
 
@@ -34,7 +41,7 @@ const history = new Pages(
   (cursor) => get("alarms/history", { cursor, limit: HISTORY, flask: byId("history-flask").value }),
   (items) => {
     const headings = [{ text: `at (${zoneName()})`, class: "nowrap" }, { text: "flask", class: "name" }, { text: "channel", class: "nowrap" }, "what"];
-    const rows = items.map((event) => [shortTime(event.at), flaskLink(event.flask), plain(event.channel), h("span", {}, h("b", {}, plain(event.state)), event.by && event.by !== "cellvigil" ? [" by ", h("bdi", {}, event.by)] : "", event.cause && event.state === "raised" ? `: ${event.cause}` : "")]);
+    const rows = items.map((event) => [shortTime(event.at), flaskLink(event.flask), plain(event.channel), happened(event)]);
     put(byId("history"), table(headings, rows, { empty: "nothing yet", caption: "History of alarms" }));
   },
   byId("more-history"),

@@ -80,8 +80,10 @@ function scaleOf(spec) {
     const all = [low, high, ...values, ...(spec.keep ?? [])].filter((v) => v !== null && v !== undefined && Number.isFinite(v));
     if (!all.length) return [0, 1];
     const [bottom, top] = [Math.min(...all), Math.max(...all)];
-    const room = top === bottom ? Math.abs(top) * 0.1 || 1 : (top - bottom) * 0.08;
-    const least = spec.from_zero && bottom >= 0 ? 0 : bottom - room;
+    const zero = spec.from_zero && bottom >= 0;
+    const tall = top - (zero ? 0 : bottom);
+    const room = tall === 0 ? Math.abs(top) * 0.1 || 1 : tall * (spec.names_alarms ? 0.1 : 0.08); // alarms have their names above everything
+    const least = zero ? 0 : bottom - room;
     return [least, top + room];
   };
 }

@@ -8,7 +8,7 @@ import { icon } from "./icons.js";
 import { on } from "./live.js";
 import { panels } from "./panels.js";
 import { preset, PRESETS, TimeRange } from "./range.js";
-import { number, percent, plain, span, stateWord, whole } from "./words.js";
+import { isJudged, number, percent, plain, span, stateWord, whole } from "./words.js";
 import { fromInput, fullTime, shortTime, toInput, zoneName } from "./zone.js";
 import { showWhy } from "./why.js";
 
@@ -34,7 +34,7 @@ function headline(tile) {
     tile.potency === null
       ? h("span", {}, tile.reason ? plain(tile.reason) : tile.state === "no_data" ? "" : "not assessable")
       : h("span", {}, h("b", { class: "big" }, `${whole(tile.potency)} %`), ` potency, 90 % interval ${whole(tile.low)}–${whole(tile.high)}`),
-    tile.potency === null ? null : h("span", { title: "points of potency" }, change(tile.spark)),
+    tile.potency === null ? null : isJudged(tile) ? h("span", { title: "points of potency" }, change(tile.spark)) : h("span", {}, "not judged now"),
     tile.cells === null ? null : h("span", {}, `confluency ${percent(tile.confluency)}, ${whole(tile.cells)} cells`),
     h("span", {}, tile.last_frame_at ? `last frame ${span(tile.last_frame_age_s)} ago, ${fullTime(tile.last_frame_at)}` : "no frame yet"),
   );

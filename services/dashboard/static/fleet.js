@@ -6,8 +6,8 @@ import { byId, h, put, say } from "./dom.js";
 import { icon, statusIcon } from "./icons.js";
 import { on } from "./live.js";
 import { sparkline } from "./spark.js";
-import { DASH, isUnseen, percent, plain, potencyWords, shortChannel, span, stateWord, statusWord, whole } from "./words.js";
-import { fullTime, shortTime } from "./zone.js";
+import { DASH, isJudged, isUnseen, percent, plain, potencyWords, shortChannel, span, stateWord, statusWord, whole } from "./words.js";
+import { fullTime, inZone, shortTime } from "./zone.js";
 
 const REFRESH_MS = 60_000; // ages grow while nothing arrives
 const LOUD = ["out_of_service", "shelved", "acknowledged", "returned_unacknowledged", "latched", "unacknowledged"];
@@ -52,7 +52,7 @@ function potency(data) {
     { class: "potency" },
     h("span", { class: "big" }, whole(data.potency), h("small", {}, "%")),
     h("span", { class: "range", title: "90 % interval, percent of the reference lot" }, `${whole(data.low)}–${whole(data.high)}`),
-    h("span", { class: "trend" }, change(data.spark)),
+    h("span", { class: "trend" }, isJudged(data) ? change(data.spark) : "not judged now"),
     h("span", { class: "sr" }, potencyWords(data)),
   );
 }
@@ -82,9 +82,11 @@ function channels(all) {
   return h("ul", { class: "channels", "aria-label": "Channels" }, order.map(item));
 }
 
+/** What is wrong, without the numbers of the moment at which it was raised: the tile shows those of now. */
 function cause(alarm, count) {
   const more = count > 1 ? `, ${count - 1} more` : "";
-  return h("p", { class: "cause" }, h("b", {}, `since ${shortTime(alarm.since, now)}${more}: `), alarm.cause);
+  const [what] = alarm.cause.split(/[:;] /);
+  return h("p", { class: "cause", title: inZone(alarm.cause) }, h("b", {}, `since ${shortTime(alarm.since, now)}${more}: `), inZone(what));
 }
 
 /** For the small screen, where the tile is what one has in one's hand: one tap. */

@@ -32,7 +32,7 @@ function figures(health) {
 }
 
 function workers(health) {
-  const beats = table(["worker", "stage", "state", "says"], health.workers.map((one) => [one.name, one.stage, plain(one.state), Object.entries(one.told).map(([name, text]) => `${plain(name)}: ${text}`).join("; ")]), { empty: "no worker beats", caption: "Workers" });
+  const beats = table([{ text: "worker", class: "name" }, { text: "state", class: "nowrap" }, "says"], health.workers.map((one) => [one.name.startsWith(one.stage) ? one.name : `${one.stage} ${one.name}`, plain(one.state), Object.entries(one.told).map(([name, text]) => `${plain(name)}: ${text}`).join("; ")]), { empty: "no worker beats", caption: "Workers" });
   const queues = table(["stream", { text: "waiting", class: "number" }], health.queues.map((one) => [one.stream, whole(one.waiting)]), { empty: "the queue cannot be asked", caption: "Queues" });
   put(byId("workers"), beats, queues);
 }

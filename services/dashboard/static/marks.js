@@ -3,6 +3,7 @@ import { colour, font } from "./chart.js";
 import { whole } from "./words.js";
 
 const NEAR = 90; // pixels to the right edge in which labels stand on the left
+const TAG_TALL = 17; // pixels that a label needs above its line
 
 const pixel = () => window.devicePixelRatio || 1;
 
@@ -21,6 +22,7 @@ const atY = (u, v) => u.valToPos(v, "y", true);
 
 function level(u, ctx, bbox, line) {
   const y = Math.round(atY(u, line.y)) + 0.5;
+  if (y < bbox.top || y > bbox.top + bbox.height + 1) return; // beyond what is shown
   ctx.strokeStyle = colour(line.colour);
   ctx.lineWidth = 1.25 * pixel();
   ctx.setLineDash((line.dash ?? [6, 4]).map((n) => n * pixel()));
@@ -30,7 +32,8 @@ function level(u, ctx, bbox, line) {
   ctx.stroke();
   ctx.setLineDash([]);
   const x = line.right ? bbox.left + bbox.width - 6 * pixel() : bbox.left + 6 * pixel();
-  tag(ctx, line.label, x, y + (line.right ? 13 : -5) * pixel(), colour(line.colour), line.right ? "right" : "left");
+  const below = line.right || y - bbox.top < TAG_TALL * pixel(); // no room above: it would be cut off
+  tag(ctx, line.label, x, y + (below ? 13 : -5) * pixel(), colour(line.colour), line.right ? "right" : "left");
 }
 
 function tag(ctx, text, x, y, ink, align = "left") {

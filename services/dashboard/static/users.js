@@ -14,6 +14,7 @@ async function attempt(work) {
     return true;
   } catch (error) {
     say(outcome, `Not done: ${error.message}`);
+    await load().catch(() => {}); // what was chosen and refused is not shown as if it held
     return false;
   }
 }

@@ -57,6 +57,9 @@ export const isUnseen = (status) => ["unacknowledged", "returned_unacknowledged"
 const SHORT = { segmentation: "segm.", morphology: "morph." };
 export const shortChannel = (channel) => SHORT[channel] ?? channel;
 
+/** Whether potency is watched now: what stands while frames cannot be relied on is of before, and no trend. */
+export const isJudged = ({ channels }) => channels.potency !== "suppressed";
+
 export const plain = (word) => String(word ?? "").replaceAll("_", " ");
 
 export function potencyWords({ potency, low, high }) {

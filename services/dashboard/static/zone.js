@@ -54,6 +54,9 @@ export const day = (time) => format(asDate(time), { day: "numeric", month: "shor
 /** `11 Mar 12:00 UTC`: for a time that stands alone. */
 export const fullTime = (time, now) => `${shortTime(time, now)} ${zoneName(asDate(time))}`;
 
+/** A sentence of the record, whose times are UTC, with its times as the page shows all others. */
+export const inZone = (text) => String(text ?? "").replace(/\b(\d{4}-\d\d-\d\d) (\d\d:\d\d) UTC\b/g, (_, date, clock) => fullTime(`${date}T${clock}:00Z`));
+
 /** Value of an `<input type=datetime-local>` and back, in the zone that is shown. */
 export function toInput(seconds) {
   const date = new Date(seconds * 1000);

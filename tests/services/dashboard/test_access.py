@@ -3,6 +3,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -224,6 +225,45 @@ def test_users_are_changed_on_the_page(guarded):
     assert [one["name"] for one in listed["bo"]["tokens"]] == ["script"]
     assert PASSWORD not in str(listed)
     assert gone.status_code == 401
+
+
+def test_a_mistyped_address_is_a_page_for_people_and_json_for_programs(client: httpx.Client):
+    page = client.get("/nothing", headers={"Accept": "text/html,*/*;q=0.8"})
+    program = client.get("/nothing")
+    api = client.get("/api/v1/nothing", headers={"Accept": "text/html"})
+
+    assert (page.status_code, program.status_code, api.status_code) == (404, 404, 404)
+    assert "there is nothing here" in page.text
+    assert 'href="/"' in page.text
+    assert program.json() == api.json() == {"error": {"code": "http_404", "message": "there is nothing here"}}
+
+
+def test_a_folder_without_a_record_is_asked_about(tmp_path: Path):
+    command = [sys.executable, "-m", "services.main", "dashboard", "--state", str(tmp_path / "typo"), "--port", "0"]
+    said = tmp_path / "said"
+    with said.open("w") as out, subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL) as page:
+        deadline = time.monotonic() + 30.0
+        while "is it the --state" not in said.read_text() and page.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        page.terminate()
+
+    assert page.returncode == 0
+    assert f"nothing is recorded in {tmp_path / 'typo'} yet; is it the --state of" in said.read_text()
+
+
+def test_an_address_says_what_the_page_itself_speaks():
+    own = DashboardSettings(tls_certificate=Path("a.pem"), tls_key=Path("a.key"))
+    behind = DashboardSettings(behind_tls=True)
+
+    assert (DashboardSettings().scheme, own.scheme, behind.scheme) == ("http", "https", "http")
+    assert (DashboardSettings().secure, own.secure, behind.secure) == (False, True, True)
+
+
+def test_the_first_user_made_on_the_page_can_make_others(client: httpx.Client):
+    made = client.post("/api/v1/users", json={"name": "bo", "role": "operator", "password": PASSWORD})
+
+    assert (made.status_code, made.json()["error"]["code"]) == (422, "last_admin")
+    assert client.get("/api/v1/users").json()["items"] == []
 
 
 def test_the_file_of_users_holds_no_secret_that_could_be_used(tmp_path: Path):
