@@ -133,7 +133,7 @@ class Familiarity(BaseModel):
 
     def parts(self, rows: Matrix) -> tuple[Matrix, Matrix]:
         """Return (N,) how far out rows are and how far they contradict themselves, each over what is usual."""
-        standard = self._standard(rows)
+        standard = self.standardised(rows)
         possible = np.isfinite(standard).all(axis=1)
         far = np.full(len(rows), np.inf)
         inside = standard[possible]
@@ -147,7 +147,7 @@ class Familiarity(BaseModel):
 
     def strangest(self, rows: Matrix) -> list[str]:
         """Return for each of (N, F) rows the feature that is hardest to believe."""
-        standard = self._standard(rows)
+        standard = self.standardised(rows)
         unbelievable = ~np.isfinite(standard)
         usable = np.where(unbelievable, 0.0, standard)
         share = usable * (usable @ self._arrays.precision)
@@ -163,7 +163,8 @@ class Familiarity(BaseModel):
         which = [number for number, name in enumerate(self.features) if name in self.logarithmic]
         return _Arrays(np.array(which, np.intp), np.array(self.centre), np.array(self.scale), np.array(self.precision))
 
-    def _standard(self, rows: Matrix) -> Matrix:
+    def standardised(self, rows: Matrix) -> Matrix:
+        """Return (N, F) rows in deviations from the training rows' mean, logarithms where these had them."""
         arrays = self._arrays
         seen = _logged(rows, arrays.logarithmic) if len(arrays.logarithmic) else rows
         return (seen - arrays.centre) / arrays.scale

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from scipy.stats import binom
 
 from monitor.errors import SettingsError
 from monitor.messages import EstimateState
@@ -20,6 +19,7 @@ from monitor.potency.explain import explain
 from monitor.potency.model import UNFAMILIAR, PotencyModel, Refusal, load_model
 from services.demo_model import warn_of_demo
 from services.potency.circumstances import conditions_of, from_samples
+from services.potency.doubt import doubt_of_table
 from services.potency.table_file import TableFile, read_table
 from services.results import inert
 from services.whole_file import check_writable, write_whole
@@ -29,18 +29,20 @@ STATE = "state"
 REASON = "reason"
 CELLS = ("n_cells", "cells")
 FIELDS = ("n_fields", "fields")
-UNLIKELY = 0.001
-"""A table of the training's kind is called unlike as a whole with this chance at most."""
 TAKEN = "input_"
 """Before the name of an input column that is called as one of ours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What is said of every row of a table: the refusal or None, and columns of text by name."""
+    """What is said of every row of a table: the refusal or None, and columns of text by name.
+
+    doubt: why the table as a whole is not of the training's kind; empty where nothing speaks against it.
+    """
 
     refusals: list[Refusal | None]
     columns: dict[str, list[str]]
+    doubt: str
 
 
 def predict_command(folder: Path, table: Path, out: Path, samples: Path | None, *, explained: bool) -> int:
@@ -74,35 +76,11 @@ def predict_command(folder: Path, table: Path, out: Path, samples: Path | None, 
         console.print(
             f"not assessable: {count} rows, {reason} ({example})", markup=False, highlight=False, soft_wrap=True
         )
-    flasks = len(set(file.columns["flask"])) if "flask" in file.columns else len(file)
-    false_alarm = model.calibration.familiarity.false_alarm
-    warning = unlike_as_a_whole(counts[UNFAMILIAR], counts[UNFAMILIAR] + assessed, flasks, false_alarm)
-    if warning:
-        console.print(f"WARNING: {warning}", markup=False, highlight=False, soft_wrap=True, style="bold yellow")
+    if prediction.doubt:
+        console.print(
+            f"WARNING: {prediction.doubt}", markup=False, highlight=False, soft_wrap=True, style="bold yellow"
+        )
     return 0
-
-
-def unlike_as_a_whole(refused: int, judged: int, flasks: int, false_alarm: float) -> str:
-    """Return a warning where so many of the rows judged are unfamiliar that the whole table is of another kind.
-
-    Refusing single rows leaves those that happen to look familiar, and their answers are as doubtful: so it was when a
-    model of one gel stiffness was asked about the other. The chance of so many refusals is that of independent
-    flasks, of rows where flasks are not known. Empty where nothing speaks against the table.
-
-    >>> unlike_as_a_whole(41, 927, 927, 0.05)
-    ''
-    >>> unlike_as_a_whole(223, 1544, 1544, 0.05)[:49]
-    '14 % of the rows are unlike the training rows, wh'
-    """
-    if not judged or refused <= 2.0 * false_alarm * judged:
-        return ""
-    units = min(flasks, judged)
-    if binom.sf(int(units * refused / judged) - 1, units, false_alarm) > UNLIKELY:
-        return ""
-    return (
-        f"{refused / judged:.0%} of the rows are unlike the training rows, where {false_alarm:.0%} of rows of the same "
-        "kind would be. This looks like another experiment: do not rely on the other estimates either"
-    ).replace("%", " %")
 
 
 def predict_table(model: PotencyModel, file: TableFile, samples: Path | None, *, explained: bool = False) -> Prediction:
@@ -121,11 +99,13 @@ def predict_table(model: PotencyModel, file: TableFile, samples: Path | None, *,
         first or second for first, second in zip(_by_row(model, file), model.refusals(rows, conditions), strict=True)
     ]
     assessed = np.array([refusal is None for refusal in refusals], bool)
+    refused = sum(refusal is not None and refusal.reason == UNFAMILIAR for refusal in refusals)
+    doubt = doubt_of_table(model, file, rows[assessed], assessed, refused)
     states = [EstimateState.OK.value if yes else EstimateState.NOT_ASSESSABLE.value for yes in assessed]
     found = {
         STATE: states,
         REASON: ["" if refusal is None else refusal.reason for refusal in refusals],
-        "detail": ["" if refusal is None else refusal.sentence for refusal in refusals],
+        "detail": [doubt if refusal is None else refusal.sentence for refusal in refusals],
     }
     hours = [value if isinstance(value, float) else None for value in (known.get("hours") for known in conditions)]
     main = _main(model)
@@ -138,7 +118,7 @@ def predict_table(model: PotencyModel, file: TableFile, samples: Path | None, *,
             drivers = explain(model, name, rows[assessed], [h for h, yes in zip(hours, assessed, strict=True) if yes])
             texts = ["; ".join(driver.sentence() for driver in row) for row in drivers] if assessed.any() else []
             found[f"{before}explanation"] = _spread(texts, assessed)
-    return Prediction(refusals, found)
+    return Prediction(refusals, found, doubt)
 
 
 def _rows(model: PotencyModel, file: TableFile) -> Matrix:
