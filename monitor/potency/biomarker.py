@@ -88,6 +88,8 @@ class Biomarker:
 
         Exact Shapley values of the trees (Lundberg, Erion & Lee 2018, arXiv 1802.03888), as LightGBM computes them.
         """
+        if not len(rows):
+            return np.empty(rows.shape)  # LightGBM divides by the number of rows
         booster = self._boosters[MARGIN if self.spec.kind == "classifier" else "middle"]
         found = np.asarray(booster.predict(rows, pred_contrib=True, num_threads=1), np.float64)
         contributions: Matrix = found[:, :-1]

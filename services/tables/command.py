@@ -23,6 +23,10 @@ from services.tables.masks import Masking, Masks, by_segmenter, from_folder
 from services.tables.sources import Source, find_sources
 
 GATE_UM = 30.0
+NO_FLASKS = (
+    "no flasks.csv: no name says flask, position and time; `cellvigil layout check` shows what names say, --layout gives "
+    "another scheme"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,8 @@ def write_tables(plan: Plan) -> int:
             console.print(line, markup=False, soft_wrap=True)
     written = ["cells", "frames", *series.write_flasks()]
     describe(plan.out, written)
+    if "flasks" not in written and failed < len(sources):
+        console.print(NO_FLASKS, markup=False, soft_wrap=True)
     return 1 if failed else 0
 
 

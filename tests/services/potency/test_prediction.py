@@ -172,6 +172,13 @@ def test_an_explanation_names_features_in_words_and_units(tmp_path: Path, model:
     assert all(row["explanation"] == "" for row in rows if row["state"] != "ok")
 
 
+def test_where_no_row_is_assessed_there_is_nothing_to_explain(tmp_path: Path, model: Path) -> None:
+    unprimed = write_features(tmp_path / "new.csv", NEW, stimulation="none", passage="4")
+    rows, _ = predict(tmp_path, model, unprimed, "--explain")
+    assert_silent(rows, "stimulation_not_trained")
+    assert {row["explanation"] for row in rows} == {""}
+
+
 def test_several_biomarkers_have_columns_of_their_names_and_the_index_none(tmp_path: Path) -> None:
     table, assays = write_features(tmp_path / "f.csv", FLASKS), write_assays(tmp_path / "a.csv", FLASKS)
     code, said = command_line(

@@ -103,6 +103,7 @@ def test_tables_hold_what_the_library_measures_to_the_last_digit(tmp_path: Path)
     assert (frame["focus"], frame["doubt"]) == ("", "")  # only the network can say
     assert frame["flask"] == frame["series_hours"] == ""  # the name says nothing
     assert not (tmp_path / "t" / "flasks.csv").exists()
+    assert "no flasks.csv: no name says flask, position and time" in result.output
 
 
 def test_columns_are_plain_names_and_described(tmp_path: Path) -> None:
