@@ -24,8 +24,8 @@ from services.tables.sources import Source, find_sources
 
 GATE_UM = 30.0
 NO_FLASKS = (
-    "no flasks.csv: no name says flask, position and time; `cellvigil layout check` shows what names say, --layout gives "
-    "another scheme"
+    "no flasks.csv: no name says flask, position and time; `cellvigil layout check` shows what names say, "
+    "--layout gives another scheme"
 )
 
 
