@@ -4,7 +4,6 @@ A line's hash covers its text and the hash of the line before it, so that a chan
 What the chain cannot show is that its newest lines were cut off: keep the newest hash elsewhere where that matters.
 """
 
-import hashlib
 from collections.abc import Iterable
 from datetime import UTC
 from typing import Annotated, Literal
@@ -14,6 +13,7 @@ from pydantic import AwareDatetime, Field
 from monitor.culture.standing import AlarmTransition
 from monitor.frames.identity import Name
 from monitor.messages import MACHINE, Digest, Fact, OperatorActed
+from services.seal import sealed
 
 BEGINNING = "0" * 64
 """Stands for the hash before the first line."""
@@ -71,15 +71,6 @@ class AuditLine(Fact):
     def entry(self) -> AuditEntry:
         """The line's content."""
         return AuditEntry.model_validate_json(self.text)
-
-
-def sealed(previous: str, text: str) -> str:
-    """Return the hash of a line after the line whose hash is `previous`.
-
-    >>> sealed(BEGINNING, "{}")[:16]
-    '5649d09ed68c1715'
-    """
-    return hashlib.sha256(f"{previous}\n{text}".encode()).hexdigest()
 
 
 def broken_at(lines: Iterable[AuditLine]) -> int | None:

@@ -4,7 +4,6 @@ Nothing is changed or removed; a row that was altered behind the program's back 
 cut off at the end are not: whoever needs that keeps the head (`AssayLog.head`) elsewhere.
 """
 
-import hashlib
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from pydantic import ValidationError
 
 from monitor.errors import BackPressure, SettingsError
 from services.assays.facts import ASSAY_FACT, AssayFact, fact_id_of
+from services.seal import sealed
 
 VERSION = 1
 SCHEMA = f"""
@@ -42,7 +42,7 @@ class Writing:
         fact_id, text = fact_id_of(fact), fact.model_dump_json()
         if self._connection.execute("SELECT 1 FROM facts WHERE fact_id = ?", (fact_id,)).fetchone():
             return False
-        head = _digest(self._head, text)
+        head = sealed(self._head, text)
         row = (len(self.facts) + 1, fact_id, text, head)
         self._connection.execute("INSERT INTO facts VALUES (?, ?, ?, ?)", row)
         self.facts.append(fact)
@@ -128,7 +128,7 @@ def _read(connection: sqlite3.Connection, path: Path) -> tuple[list[AssayFact], 
     for number, fact_id, text, digest in connection.execute(
         "SELECT number, fact_id, fact, digest FROM facts ORDER BY number"
     ):
-        head = _digest(head, text)
+        head = sealed(head, text)
         fact = _parsed(text)
         if fact is None or head != digest or number != len(facts) + 1 or fact_id != fact_id_of(fact):
             message = f"{path} row {number} is not what was recorded; restore the file from its backup"
@@ -142,10 +142,6 @@ def _parsed(text: str) -> AssayFact | None:
         return ASSAY_FACT.validate_json(text)
     except ValidationError:
         return None
-
-
-def _digest(head: str, text: str) -> str:
-    return hashlib.sha256(f"{head}\n{text}".encode()).hexdigest()
 
 
 @contextmanager

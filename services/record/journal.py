@@ -7,7 +7,8 @@ from typing import Literal
 
 from monitor.culture.standing import AlarmTransition
 from monitor.messages import OperatorActed
-from services.audit import BEGINNING, AuditEntry, Deed, sealed
+from services.audit import BEGINNING, AuditEntry, Deed
+from services.seal import sealed
 
 
 class Journal:
