@@ -22,9 +22,12 @@ from rich.console import Console
 from rich.progress import track
 
 from monitor.messages import AlarmChanged, AlarmState, Channel
+from monitor.potency.bundle import verify_bundle
+from monitor.potency.model import DEMO
 from monitor.synthetic.culture import START, Culture, CultureSpec, demo_fleet
 from services.clock import ScaledClock
 from services.console import FleetView
+from services.demo_model import warn_of_demo
 from services.record.sqlite import SqliteRecord
 from services.replay import write_slowly
 from services.run import RunReport, run
@@ -232,6 +235,7 @@ def _tell(summary: DemoSummary, console: Console, kept: Path | None) -> None:
         f"frames in {summary.frames_in}, ledger {summary.ledger}, results {summary.results}, "
         f"lost {summary.lost}, doubled {summary.doubled}, {summary.wall_s:.0f} s"
     )
+    warn_of_demo(console, [verify_bundle(DEMO)])
     if kept:
         console.print(f"frames, masks and records are kept in {kept}; `cellvigil overlay --state {kept}/state --out X`")
         console.print(f"the page again: `cellvigil dashboard --state {kept}/state`")

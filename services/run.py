@@ -11,6 +11,8 @@ from pathlib import Path
 import structlog
 
 from monitor.messages import PotencyEstimated
+from monitor.potency.bundle import verify_bundle
+from monitor.potency.model import DEMO
 from services.ledger import Ledger
 from services.record.sqlite import SqliteRecord
 from services.results import Account, account
@@ -55,7 +57,13 @@ def run(
     """Run all workers, and the page where it is enabled, until `stop` or until nothing came for `until_idle_s`.
 
     `tick` is called a few times a second, for a live table.
+
+    Raises
+    ------
+    ModelRefused
+        The potency model is not the one that was released: before anything is started.
     """
+    verify_bundle(settings.predictor.model or DEMO)
     state = StateFolder(settings.state.resolve())
     state.create()
     server = ensure_server(state.root, settings.server)

@@ -6,11 +6,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import typer
+from rich.console import Console
 
 from monitor.culture.forecast import FRAMES, Forecast, crossing, logit
 from monitor.culture.settings import CultureSettings
 from monitor.messages import EstimateState, PotencyEstimated
 from services.alarms.place import opened, settings_of
+from services.demo_model import warn_of_demo
 from services.results import inert
 
 HOUR_S = 3600.0
@@ -74,6 +76,8 @@ def show_forecasts(folder: Path, flask: str | None, config: Path | None, *, as_j
     if as_json:
         typer.echo(json.dumps([asdict(one) for one in found], indent=1))
     else:
+        newest = [history[-1] for history in histories.values() if history]
+        warn_of_demo(Console(stderr=True), {one.provenance.potency_model for one in newest})
         for one in found:
             told = "; ".join(sentences(one, culture)) or "nothing can be said: no course that is steady enough"
             typer.echo(inert(f"{one.flask}: {told}"))

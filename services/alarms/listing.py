@@ -13,11 +13,12 @@ from rich.text import Text
 
 from monitor.culture.standing import AlarmStanding
 from monitor.errors import SettingsError
-from monitor.messages import AlarmStatus, OperatorActed
+from monitor.messages import AlarmStatus, Channel, OperatorActed
 from services.alarms.acting import UNSEEN, said
 from services.alarms.place import opened
 from services.audit import AuditLine, broken_at
 from services.delivery.outbox import Outbox
+from services.demo_model import warn_of_demo
 from services.results import inert
 from services.state_folder import StateFolder
 
@@ -62,6 +63,8 @@ def list_alarms(folder: Path, flask: str | None, *, suppressed: bool, as_json: b
     state, record = opened(folder)
     with record:
         standings, actions = record.standings(), record.waiting_actions()
+        doubtful = {standing.flask for standing in standings if standing.channel is Channel.POTENCY}
+        newest = [record.estimates(name)[-1:] for name in doubtful]
     chosen = [standing for standing in standings if flask is None or standing.flask == flask]
     shown = by_urgency(s for s in chosen if suppressed or s.status is not AlarmStatus.SUPPRESSED)
     lines = [line_of(standing, told(state, standing), waiting_for(standing, actions)) for standing in shown]
@@ -69,6 +72,8 @@ def list_alarms(folder: Path, flask: str | None, *, suppressed: bool, as_json: b
         typer.echo(json.dumps([asdict(line) for line in lines], indent=1))
     else:
         _print(lines, len(chosen) - len(shown))
+        if any(standing.channel is Channel.POTENCY for standing in shown):
+            warn_of_demo(Console(stderr=True), {one.provenance.potency_model for last in newest for one in last})
     return int(any(standing.status in UNSEEN for standing in shown))
 
 
