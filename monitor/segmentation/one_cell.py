@@ -28,13 +28,15 @@ def draw_cell(
 ) -> NDArray[np.uint8]:
     """Return (side, side, 3) uint8: the middle of a box, stretched between two levels, the cell outlined in amber.
 
-    Beyond the frame its edge is repeated.
+    Beyond the frame it is black: a cell that the border cuts ends there.
     """
     low, high = levels
-    y = np.clip(np.arange(side) + (box[0] + box[1] - side) // 2, 0, labels.shape[0] - 1)
-    x = np.clip(np.arange(side) + (box[2] + box[3] - side) // 2, 0, labels.shape[1] - 1)
-    view = pixels[np.ix_(y, x)].astype(np.float32)
-    grey = np.clip((view - low) / max(high - low, 1e-6), 0.0, 1.0) * 255.0
+    y = np.arange(side) + (box[0] + box[1] - side) // 2
+    x = np.arange(side) + (box[2] + box[3] - side) // 2
+    height, width = labels.shape
+    within = ((y >= 0) & (y < height))[:, None] & ((x >= 0) & (x < width))
+    place = np.ix_(np.clip(y, 0, height - 1), np.clip(x, 0, width - 1))
+    grey = np.clip((pixels[place].astype(np.float32) - low) / max(high - low, 1e-6), 0.0, 1.0) * 255.0 * within
     picture = np.repeat(grey.astype(np.uint8)[:, :, None], 3, axis=2)
-    picture[outline((labels[np.ix_(y, x)] == number).astype(np.int32))] = CELL_RGB
+    picture[outline(((labels[place] == number) & within).astype(np.int32)) & within] = CELL_RGB
     return picture
