@@ -63,17 +63,16 @@ def list_alarms(folder: Path, flask: str | None, *, suppressed: bool, as_json: b
     state, record = opened(folder)
     with record:
         standings, actions = record.standings(), record.waiting_actions()
-        doubtful = {standing.flask for standing in standings if standing.channel is Channel.POTENCY}
-        newest = [record.estimates(name)[-1:] for name in doubtful]
-    chosen = [standing for standing in standings if flask is None or standing.flask == flask]
-    shown = by_urgency(s for s in chosen if suppressed or s.status is not AlarmStatus.SUPPRESSED)
+        chosen = [standing for standing in standings if flask is None or standing.flask == flask]
+        shown = by_urgency(s for s in chosen if suppressed or s.status is not AlarmStatus.SUPPRESSED)
+        of_potency = {standing.flask for standing in shown if standing.channel is Channel.POTENCY}
+        newest = [one for name in of_potency for one in record.estimates(name)[-1:]]
     lines = [line_of(standing, told(state, standing), waiting_for(standing, actions)) for standing in shown]
     if as_json:
         typer.echo(json.dumps([asdict(line) for line in lines], indent=1))
     else:
         _print(lines, len(chosen) - len(shown))
-        if any(standing.channel is Channel.POTENCY for standing in shown):
-            warn_of_demo(Console(stderr=True), {one.provenance.potency_model for last in newest for one in last})
+        warn_of_demo(Console(stderr=True), {one.provenance.potency_model for one in newest})
     return int(any(standing.status in UNSEEN for standing in shown))
 
 
