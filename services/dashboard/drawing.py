@@ -103,7 +103,7 @@ def _grid(frame: "_Frame", low: float, high: float) -> Iterator[str]:
 def round_values(low: float, high: float, most: int) -> list[float]:
     """Return up to `most` + 1 round values of a range, for an axis.
 
-    >>> round_values(34.47, 118.0, 4), round_values(0.26, 0.58, 4)
+    >>> round_values(34.47, 112.0, 4), round_values(0.26, 0.58, 4)
     ([40.0, 60.0, 80.0, 100.0], [0.3, 0.4, 0.5])
     """
     least = max(high - low, 1e-9) / most
