@@ -13,13 +13,20 @@ class Frame:
     Attributes
     ----------
     pixels
-        (Y, X), uint8, uint16 or float32, finite; camera counts or any linear scale of them.
+        (Y, X), uint8, uint16 or float32, finite; camera counts or any linear scale of them. They cannot be written to:
+        others may read the same memory.
     pixel_size_um
         Side of a square pixel in micrometres, > 0.
     """
 
     pixels: NDArray[np.generic]
     pixel_size_um: float
+
+    def __post_init__(self) -> None:
+        if self.pixels.flags.writeable:
+            pixels = self.pixels.view()
+            pixels.flags.writeable = False
+            object.__setattr__(self, "pixels", pixels)
 
     @property
     def shape(self) -> tuple[int, int]:

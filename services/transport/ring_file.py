@@ -10,6 +10,7 @@ import hashlib
 import mmap
 import os
 import stat
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import CellvigilError
+from services.transport.slot_lock import AVAILABLE
 
 MEMORY = Path("/dev/shm")
 MIB = 2**20
-MAGIC, VERSION = b"cellring", 1
+MAGIC, VERSION = b"cellring", 2
 HEADER = np.dtype([("magic", "S8"), ("version", "<u4"), ("slots", "<u4"), ("slot_bytes", "<u8")])
 HEADER_BYTES = 64
-# generation: 0 never written, odd while being written; size, mtime_ns: of the file that the pixels were decoded from
+# generation: 0 holds nothing, odd while being written; size, mtime_ns: of the file that the pixels were decoded from
 SLOT = np.dtype(
     [
         ("generation", "<u8"), ("frame_id", "<u8", (4,)), ("size", "<i8"), ("mtime_ns", "<i8"),
@@ -74,7 +76,8 @@ class RingFile:
     shape
         Slots and their size.
     table
-        (slots,) records of `SLOT`; generations: (slots,) uint64, its first column.
+        (slots,) records of `SLOT`; generations: (slots,) uint64, its first column; names: (slots,) uint64, the first
+        eight bytes of each frame_id.
     pixels
         (slots, slot_bytes) uint8.
     """
@@ -87,9 +90,16 @@ class RingFile:
         self.shape = shape
         self.table: NDArray[np.void] = np.frombuffer(mapping, SLOT, count=shape.slots, offset=HEADER_BYTES)
         self.generations: NDArray[np.uint64] = self.table["generation"]
+        self.names: NDArray[np.uint64] = self.table["frame_id"][:, 0]
         pixels = np.frombuffer(mapping, np.uint8, count=shape.slots * shape.slot_bytes, offset=shape.pixels_at)
         self.pixels = pixels.reshape(shape.slots, shape.slot_bytes)
         self._file = _file_of(os.fstat(opened))
+        self._opened = os.dup(opened)
+        weakref.finalize(self, os.close, self._opened)
+
+    def opened_again(self) -> int:
+        """Open the same file for reading, also when no path leads to it any more; the caller closes it."""
+        return os.open(f"/proc/self/fd/{self._opened}", os.O_RDONLY | os.O_CLOEXEC)
 
     def lies_at(self, path: Path, *, gone: bool = False) -> bool:
         """Whether the path leads to this ring; `gone` is the answer when it leads nowhere."""
@@ -108,8 +118,11 @@ def claim_ring(path: Path, shape: RingShape) -> tuple[int, RingFile]:
     Raises
     ------
     RingUnavailable
-        `in_use`, `foreign` (another user's), `space`, `no_ring` (any other refusal of the system).
+        `in_use`, `foreign` (another user's), `space`, `no_locks`, `no_ring` (any other refusal of the system).
     """
+    if not AVAILABLE:
+        message = "shared memory is not used on this system, which has no open file description locks"
+        raise RingUnavailable(f"{message}; set handover.ring_mb to 0", reason="no_locks")
     try:
         return _taken_over(path, shape) or _made(path, shape)
     except OSError as error:
@@ -215,6 +228,6 @@ def _file_of(status: os.stat_result) -> tuple[int, int]:
 
 def _leads_to(path: Path, file: tuple[int, int], *, gone: bool) -> bool:
     try:
-        return _file_of(path.lstat()) == file
+        return _file_of(os.lstat(path)) == file
     except OSError:
         return gone
