@@ -14,11 +14,13 @@ COPY .ci/constraints.txt /tmp/constraints.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY monitor monitor
 COPY services services
-RUN pip install ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} --constraint /tmp/constraints.txt .
+RUN pip install ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} --constraint /tmp/constraints.txt ".[pdf]"
 
 FROM ${PYTHON_IMAGE}
-# lightgbm's wheel does not bring the OpenMP runtime.
-RUN apt-get update && apt-get install -y --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/* \
+# lightgbm's wheel does not bring the OpenMP runtime; Pango and a font are for reports as PDF.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends libgomp1 libpango-1.0-0 libpangoft2-1.0-0 fonts-dejavu-core \
+    && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --create-home cellvigil \
     && install -d -o cellvigil -g cellvigil /state /watch
 COPY --from=build /opt/cellvigil /opt/cellvigil

@@ -1,4 +1,4 @@
-"""Measuring single frames for the page, in a process of its own.
+"""Measuring single frames and setting reports for the page, in a process of its own.
 
 It needs the compiled measures and the potency model, which take seconds to load and hundreds of megabytes; the process
 that serves pages stays light, and answers while another frame is measured. It works at a lower priority than the
@@ -6,6 +6,7 @@ workers, and is begun anew when it breaks.
 """
 
 import contextlib
+import hashlib
 import os
 import signal
 import threading
@@ -21,6 +22,7 @@ from typing import Any
 
 from monitor.errors import CellvigilError, ModelRefused
 from services.dashboard.errors import NotNow
+from services.dashboard.pdf import set_as_pdf
 
 WAIT_S = 30.0
 KEPT = 24
@@ -99,6 +101,11 @@ class Measurer:
         found: Explanation = self._result((frame_id, "why"), _explanation, job)
         return found
 
+    def pdf(self, html: str) -> bytes:
+        """Return a report as PDF; raises as `cells` and as `set_as_pdf`."""
+        made: bytes = self._result((hashlib.sha256(html.encode()).hexdigest(), "pdf"), set_as_pdf, html)
+        return made
+
     def close(self) -> None:
         """End the process."""
         with self._turn:
@@ -111,7 +118,7 @@ class Measurer:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process, signal.SIGTERM)
 
-    def _result(self, key: tuple[str, str], work: Any, job: Job) -> Any:  # noqa: ANN401 (of the work's own kind)
+    def _result(self, key: tuple[str, str], work: Any, job: Job | str) -> Any:  # noqa: ANN401 (of the work's own kind)
         try:
             with self._turn:
                 future = self._kept.get(key)
@@ -122,7 +129,7 @@ class Measurer:
                 self._kept.move_to_end(key)
             return future.result(WAIT_S)
         except NotYet:
-            message = "this frame is still being measured (the first one after a start takes longer); ask again"
+            message = "this is still being worked on (the first one after a start takes longer); ask again"
             raise NotNow(message, reason="warming_up") from None
         except BrokenProcessPool as error:
             self._forget(key)

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from monitor import __version__
 from services.dashboard.endpoint import ASK_AGAIN, FOREVER, Content, etag_of
 from services.dashboard.errors import NotFound
+from services.dashboard.pdf import offered
 
 HERE = Path(__file__).parent
 TEMPLATES, STATIC = HERE / "templates", HERE / "static"
@@ -33,7 +34,7 @@ class Rendering:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._jinja.globals.update(static_url=self.static_url, version=__version__)
+        self._jinja.globals.update(static_url=self.static_url, version=__version__, pdf_offered=offered())
 
     @cached_property
     def digest(self) -> str:

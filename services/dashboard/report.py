@@ -1,6 +1,7 @@
 """One flask as a file that needs nothing else: plots, alarms, assays, settings, digests, and what the audit log says.
 
-It opens in any browser, years later and without cellvigil, and prints from there: that is also how it becomes a PDF.
+It opens in any browser, years later and without cellvigil, and prints from there; the same pages come as PDF where the
+library for that is installed.
 """
 
 import base64
@@ -16,6 +17,7 @@ from markupsafe import Markup
 from pydantic_core import from_json
 
 from monitor import __version__
+from services.dashboard import pdf
 from services.dashboard.columns import Columns
 from services.dashboard.drawing import Band, Chart, Line, Mark, draw
 from services.dashboard.endpoint import Asked, Content
@@ -68,6 +70,14 @@ def flask_report(asked: Asked) -> Content:
         "Content-Disposition": f"inline; filename*=UTF-8''{quote(f'cellvigil {flask}.html', safe='')}",
     }
     return Content(body, headers=headers)
+
+
+def flask_pdf(asked: Asked) -> Content:
+    """Return a flask's report as PDF; 404 `no_pdf` where the extra `pdf` is not installed."""
+    html = flask_report(asked).body.decode("utf-8")
+    name = quote(f"cellvigil {known_flask(asked)}.pdf", safe="")
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{name}"}
+    return Content(asked.page.measurer.pdf(html), pdf.MEDIA, headers=headers)
 
 
 def made_by(state: StateFolder, flask: str) -> list[dict[str, Any]]:
