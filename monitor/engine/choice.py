@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import torch
 
@@ -71,9 +71,10 @@ def make_engine(
 
         return quantised(network, weights_sha256, threads=threads, store=kept, build=build)
     if name.startswith("openvino"):
-        from monitor.engine.openvino import OpenVinoEngine
+        from monitor.engine.openvino import converted
 
-        return OpenVinoEngine(network, precision="bf16" if name.endswith("bf16") else "fp32", threads=threads)
+        precision: Literal["fp32", "bf16"] = "bf16" if name.endswith("bf16") else "fp32"
+        return converted(network, weights_sha256, precision=precision, threads=threads, store=kept)
     return EagerEngine(network, threads=threads)
 
 

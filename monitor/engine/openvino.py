@@ -1,12 +1,14 @@
 """The network on a CPU with OpenVINO: the same maps as eager, about twice as fast, and twice that in 8 bits.
 
 The 8-bit network is quantised after training by NNCF on the shipped calibration frames, once per weights, and kept in
-the engine store.
+the engine store. So is the network as OpenVINO reads it: converting takes ten seconds, which a worker that was killed
+would be away longer.
 
 OpenVINO reports its import and every conversion to its makers unless its telemetry package is out of reach; it is put
 out of reach here: nothing ever leaves the machine.
 """
 
+import contextlib
 import hashlib
 import logging
 import sys
@@ -28,13 +30,14 @@ from monitor.engine.views import calibration_views, views_digest
 from monitor.errors import EngineFailure
 from monitor.frames.normalize import normalize
 from monitor.frames.resample import pad_to_multiple
+from monitor.network import segnet
 from monitor.network.segnet import SegmentationNetwork
 
 if TYPE_CHECKING:
     import openvino
 
 Precision = Literal["fp32", "bf16", "int8"]
-QUANTISED = "network.xml"
+FILE = "network.xml"
 KEPT_SHAPES = 4
 """Compiled sizes kept at a time: a laboratory's cameras have one or two."""
 
@@ -46,8 +49,8 @@ class OpenVinoEngine:
     ----------
     precision
         `bf16` only where the processor has it: OpenVINO would silently run fp32 instead, which is refused here.
-    quantised
-        File of the 8-bit network, for `int8`; see `quantised`.
+    file
+        Of the network as it was converted or, for `int8`, quantised; without one it is converted now.
 
     Raises
     ------
@@ -61,9 +64,9 @@ class OpenVinoEngine:
         *,
         precision: Precision = "fp32",
         threads: int | None = None,
-        quantised: Path | None = None,
+        file: Path | None = None,
     ) -> None:
-        self._kept = "" if quantised is None else kept_digest(quantised.parent)
+        self._kept = kept_digest(file.parent) if file is not None and precision == "int8" else ""
         module = _openvino()
         self._version = module.__version__
         self._core = module.Core()
@@ -72,7 +75,7 @@ class OpenVinoEngine:
         if precision == "bf16" and "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             message = "this processor has no bf16; choose fp32"
             raise EngineFailure(message, reason="precision")
-        self._model = _converted(network.float().eval()) if quantised is None else self._core.read_model(quantised)
+        self._model = _converted(network.float().eval()) if file is None else self._core.read_model(file)
         self._compiled: OrderedDict[tuple[int, int], openvino.CompiledModel] = OrderedDict()
 
     @property
@@ -125,6 +128,38 @@ class OpenVinoEngine:
         return self._compiled[size]
 
 
+def converted(
+    network: SegmentationNetwork,
+    weights_sha256: str,
+    *,
+    precision: Literal["fp32", "bf16"],
+    threads: int | None = None,
+    store: EngineStore,
+) -> OpenVinoEngine:
+    """Return the engine from the network that the store keeps, and keep it there when it does not.
+
+    Raises
+    ------
+    EngineFailure
+        As `OpenVinoEngine`. What is damaged in the store is converted anew; where nothing can be kept it is done at
+        every start.
+    """
+    built_for = BuiltFor(
+        engine="openvino-cpu",
+        weights_sha256=weights_sha256,
+        machine=processor(),
+        versions={"openvino": _openvino().__version__, "torch": torch.__version__},
+        options={"code": _code_digest()},
+    )
+    folder = None
+    with contextlib.suppress(EngineFailure):
+        folder = store.find(built_for)
+    if folder is None:
+        with contextlib.suppress(OSError):
+            folder = store.build(built_for, lambda part: _save(_converted(network.float().eval()), part / FILE))
+    return OpenVinoEngine(network, precision=precision, threads=threads, file=folder / FILE if folder else None)
+
+
 def quantised(
     network: SegmentationNetwork,
     weights_sha256: str,
@@ -153,8 +188,16 @@ def quantised(
         message = "it was never built from these weights; run `cellvigil engine build openvino-int8`"
         raise EngineFailure(message, reason="not_built")
     if folder is None:
-        folder = store.build(built_for, lambda part: _quantise(network, part / QUANTISED))
-    return OpenVinoEngine(network, precision="int8", threads=threads, quantised=folder / QUANTISED)
+        folder = store.build(built_for, lambda part: _quantise(network, part / FILE))
+    return OpenVinoEngine(network, precision="int8", threads=threads, file=folder / FILE)
+
+
+def _code_digest() -> str:
+    """Return a digest of the network's own source: who changes it must not meet what was converted before."""
+    whole = hashlib.sha256()
+    for file in sorted(Path(segnet.__file__).parent.glob("*.py")):
+        whole.update(file.read_bytes())
+    return whole.hexdigest()
 
 
 def _quantise(network: SegmentationNetwork, file: Path) -> None:
@@ -172,7 +215,14 @@ def _quantise(network: SegmentationNetwork, file: Path) -> None:
             preset=nncf.QuantizationPreset.MIXED,
             subset_size=len(views),
         )
-    _openvino().save_model(model, file, compress_to_fp16=False)
+    _save(model, file)
+
+
+def _save(model: "openvino.Model", file: Path) -> None:
+    try:
+        _openvino().save_model(model, file, compress_to_fp16=False)
+    except RuntimeError as error:
+        raise OSError(f"{file} cannot be written: {error}") from error
 
 
 def _calibration() -> list[NDArray[np.float32]]:
