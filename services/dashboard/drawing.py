@@ -8,7 +8,9 @@ from html import escape
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 900, 62, 14, 26, 24
 INK, FAINT = "#222222", "#d9d9d9"
-TICKS_X, TICKS_Y = 7, 5
+TICKS_X, TICKS_Y = 9, 5
+LABEL_HALF_PX = 36
+STEPS_S = (*(60.0 * n for n in (1, 2, 5, 10, 15, 30)), *(3600.0 * n for n in (1, 2, 3, 6, 12, 24, 48, 168)))
 Numbers = Sequence[float | None]
 
 
@@ -93,11 +95,11 @@ def _grid(frame: "_Frame", low: float, high: float) -> Iterator[str]:
     for value in round_values(low, high, TICKS_Y):
         yield f'<path d="M{LEFT} {frame.y(value):.1f}H{WIDTH - RIGHT}" stroke="{FAINT}"/>'
         yield f'<text x="{LEFT - 6}" y="{frame.y(value) + 4:.1f}" text-anchor="end">{value:.4g}</text>'
-    for step in range(TICKS_X + 1):
-        t = frame.first_t + frame.span_t * step / TICKS_X
-        moment = datetime.fromtimestamp(t, UTC)
-        side = "end" if step == TICKS_X else "middle"  # centred, the last would be cut off
-        yield f'<text x="{frame.x(t):.1f}" y="{frame.height - 7}" text-anchor="{side}">{moment:%d %b %H:%M}</text>'
+    for t in round_times(frame.first_t, frame.first_t + frame.span_t, TICKS_X):
+        x, moment = frame.x(t), datetime.fromtimestamp(t, UTC)
+        side = "end" if x > WIDTH - LABEL_HALF_PX else "middle"  # centred, one at the end would be cut off
+        yield f'<path d="M{x:.1f} {frame.height - BOTTOM}v4" stroke="{INK}"/>'
+        yield f'<text x="{x:.1f}" y="{frame.height - 7}" text-anchor="{side}">{moment:%d %b %H:%M}</text>'
 
 
 def round_values(low: float, high: float, most: int) -> list[float]:
@@ -111,6 +113,21 @@ def round_values(low: float, high: float, most: int) -> list[float]:
     step = next(size * factor for factor in (1.0, 2.0, 5.0, 10.0) if size * factor >= least * (1.0 - 1e-9))
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [round(number * step, 12) for number in range(first, last + 1)]
+
+
+def round_times(first_t: float, last_t: float, most: int) -> list[float]:
+    """Return up to `most` + 1 round times of a range in seconds since 1970, for an axis.
+
+    >>> hour = 3600.0
+    >>> [t / hour for t in round_times(8.0 * hour, 55.0 * hour, 9)]
+    [12.0, 18.0, 24.0, 30.0, 36.0, 42.0, 48.0, 54.0]
+    >>> round_times(100.0, 400.0, 7)
+    [120.0, 180.0, 240.0, 300.0, 360.0]
+    """
+    least = (last_t - first_t) / most
+    step = next((step for step in STEPS_S if step >= least), math.ceil(least / STEPS_S[-1]) * STEPS_S[-1])
+    first, last = math.ceil(first_t / step), math.floor(last_t / step)
+    return [number * step for number in range(first, last + 1)]
 
 
 def _pieces(t: Sequence[float], low: Numbers, high: Numbers) -> Iterator[list[tuple[float, float, float]]]:
