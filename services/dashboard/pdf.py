@@ -7,7 +7,7 @@ runs in the process that measures frames: setting takes seconds.
 import logging
 from importlib.util import find_spec
 
-from services.dashboard.errors import NotFound
+from services.dashboard.errors import Conflict
 
 MEDIA = "application/pdf"
 MEND = (
@@ -26,14 +26,14 @@ def set_as_pdf(html: str) -> bytes:
 
     Raises
     ------
-    NotFound
+    Conflict
         `no_pdf`: WeasyPrint, or Pango below it, is not installed.
     """
     try:
         from weasyprint import HTML
         from weasyprint.urls import URLFetcher
     except (ImportError, OSError) as error:  # OSError: a library of the system is missing
-        raise NotFound(f"no PDF is made here ({error}); {MEND}", reason="no_pdf") from error
+        raise Conflict(f"no PDF is made here ({error}); {MEND}", reason="no_pdf") from error
     logging.getLogger("weasyprint").setLevel(logging.ERROR)
     made: bytes = HTML(string=html, url_fetcher=URLFetcher(allowed_protocols=())).write_pdf()
     return made

@@ -73,7 +73,7 @@ def flask_report(asked: Asked) -> Content:
 
 
 def flask_pdf(asked: Asked) -> Content:
-    """Return a flask's report as PDF; 404 `no_pdf` where the extra `pdf` is not installed."""
+    """Return a flask's report as PDF; 409 `no_pdf` where the extra `pdf` is not installed."""
     html = flask_report(asked).body.decode("utf-8")
     name = quote(f"cellvigil {known_flask(asked)}.pdf", safe="")
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{name}"}
