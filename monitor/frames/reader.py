@@ -12,7 +12,7 @@ import warnings
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Literal, cast
 
@@ -23,9 +23,11 @@ from PIL import Image
 
 from monitor.errors import FrameNotReady, FrameRejected
 from monitor.frames import pixel_size
+from monitor.frames.acquisition_time import in_utc, time_of_tag
 from monitor.frames.frame import Frame
 from monitor.frames.ome import OmeFacts, leaves_root, looks_like_xml, read_ome
 from monitor.frames.opened import opened_below
+from monitor.frames.pixel_checks import check_pixels
 from monitor.frames.png_structure import SIGNATURE, PngHeader, read_png_header
 from monitor.frames.tiff_plane import check_plane, the_plane
 from monitor.frames.tiff_structure import TiffPlane, read_planes
@@ -34,8 +36,6 @@ Dtype = Literal["uint8", "uint16", "float32"]
 SUFFIXES: dict[str, Literal["tiff", "png"]] = {".tif": "tiff", ".tiff": "tiff", ".png": "png"}
 METADATA_MOST_BYTES = 64 * 1024 * 1024
 """What a file may be larger than its limit of pixels."""
-HALF_ZERO_FRACTION = 8
-"""One row in so many, counted from the bottom, that is exactly zero says that writing has not come there yet."""
 OVERLAP_MOST = 4
 """Strips and tiles may be so many times the file: some writers store equal ones once."""
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -155,7 +155,7 @@ def read_frame(
             )
             raise FrameRejected(message, reason="no_pixel_size")
         pixels = _decoded(found, stream, path, out)
-    _check_pixels(pixels, path, preallocated=found.preallocated)
+    check_pixels(pixels, path, preallocated=found.preallocated)
     return Frame(pixels=pixels, pixel_size_um=size_um)
 
 
@@ -194,7 +194,7 @@ def _examine_tiff(stream: IO[bytes], path: Path, root: Path, limits: ReadLimits)
             raise FrameRejected(f"{message}. Export it again as a file of its own", reason="outside_root")
     own_size = pixel_size.plausible(facts.size_um, path.name)
     own_size = own_size or pixel_size.plausible(pixel_size.from_tiff(plane), path.name)
-    acquired_at = _in_utc(facts.acquired_at or _moment(plane.date_time))
+    acquired_at = in_utc(facts.acquired_at or time_of_tag(plane.date_time))
     header = _header(plane.shape_px, dtype, own_size, acquired_at, path, root)
     return _Found(header, lambda opened, out: _decode_tiff(opened, index, plane, path, out), preallocated)
 
@@ -302,39 +302,3 @@ def _decode_tiff(
 def _decode_png(stream: IO[bytes], _out: NDArray[np.generic] | None) -> NDArray[np.generic]:
     with Image.open(stream, formats=["PNG"]) as image:
         return np.asarray(image)
-
-
-def _check_pixels(pixels: NDArray[np.generic], path: Path, *, preallocated: bool) -> None:
-    if pixels.dtype == np.float32 and not np.isfinite(pixels).all():
-        message = f"{path.name} holds NaN or infinite pixels; export it again as integers"
-        raise FrameRejected(message, reason="not_finite")
-    low, high = pixels.min(), pixels.max()
-    if low == high:
-        message = f"{path.name} has the value {low} in every pixel; check the lamp, the shutter and the camera"
-        error = FrameNotReady if preallocated and not high else FrameRejected
-        raise error(message, reason="constant")
-    bottom = pixels[-max(1, pixels.shape[0] // HALF_ZERO_FRACTION) :]
-    if preallocated and not bottom.any():
-        message = f"{path.name} has full size but its last rows are all zero, as if still being written; copy it again"
-        raise FrameNotReady(message, reason="half_zero")
-
-
-def _moment(text: str) -> datetime | None:
-    """Read the time of a TIFF's date tag: the standard's own form, or ISO 8601 with a zone."""
-    try:
-        return datetime.strptime(text.strip(), "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC)
-    except ValueError:
-        pass
-    try:
-        found = datetime.fromisoformat(text.strip())
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def _in_utc(moment: datetime | None) -> datetime | None:
-    """Return a time in UTC, None for one at the ends of the calendar that has none there."""
-    try:
-        return moment.astimezone(UTC) if moment else None
-    except OverflowError:
-        return None

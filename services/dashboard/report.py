@@ -65,18 +65,14 @@ def flask_report(asked: Asked) -> Content:
     }
     body = page.rendering.page("report.html", {"user": None, "csrf": "", "note": page.note, **context})
     policy = f"default-src 'none'; style-src {_allowed(style)}; base-uri 'none'; form-action 'none'"
-    headers = {
-        "Content-Security-Policy": policy,
-        "Content-Disposition": f"inline; filename*=UTF-8''{quote(f'cellvigil {flask}.html', safe='')}",
-    }
+    headers = {"Content-Security-Policy": policy, "Content-Disposition": f"inline; {_file_named(flask, 'html')}"}
     return Content(body, headers=headers)
 
 
 def flask_pdf(asked: Asked) -> Content:
     """Return a flask's report as PDF; 409 `no_pdf` where the extra `pdf` is not installed."""
     html = flask_report(asked).body.decode("utf-8")
-    name = quote(f"cellvigil {known_flask(asked)}.pdf", safe="")
-    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{name}"}
+    headers = {"Content-Disposition": f"attachment; {_file_named(asked.path['flask'], 'pdf')}"}
     return Content(asked.page.measurer.pdf(html), pdf.MEDIA, headers=headers)
 
 
@@ -149,6 +145,10 @@ def _line(course: Course, colour: str, label: str) -> Line:
 
 def _moment(seconds: float | None) -> str:
     return "" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _file_named(flask: str, suffix: str) -> str:
+    return f"filename*=UTF-8''{quote(f'cellvigil {flask}.{suffix}', safe='')}"
 
 
 def _allowed(style: str) -> str:
