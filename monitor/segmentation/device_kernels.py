@@ -1,7 +1,8 @@
 """The steps of `device_steps` as kernels for a GPU: every pixel is read a few times instead of a few hundred times.
 
 Parts are found by uniting runs of pixels with atomic minima (after Playne & Hawick 2018, "A new algorithm for parallel
-connected-component labelling on GPUs"); basins by following every pixel's highest neighbour to its end.
+connected-component labelling on GPUs"); basins by following every pixel's highest neighbour to its end. Atomics are
+relaxed: no sum needs an order, and a kernel's end makes all of it seen; Triton's default is a fence at each of them.
 """
 
 import torch
@@ -141,7 +142,7 @@ def _measure_runs(inside, parent, area, columns, WIDE: tl.constexpr):
     start = tl.associative_scan(tl.where(here & (before == 0), x, -1), 0, _larger)
     last = here & (after == 0)
     part = tl.load(parent + first + x, mask=last, other=0)
-    tl.atomic_add(area + part, x - start + 1, mask=last)
+    tl.atomic_add(area + part, x - start + 1, mask=last, sem="relaxed")
 
 
 @triton.jit
@@ -177,7 +178,7 @@ def _unite(parent, rows, columns, total, BLOCK: tl.constexpr):
         low = tl.minimum(one, other)
         high = tl.maximum(one, other)
         going = going & (low != high)
-        seen = tl.atomic_min(parent + high, low, mask=going)
+        seen = tl.atomic_min(parent + high, low, mask=going, sem="relaxed")
         # another block was faster: what it wrote has to be united as well
         going = going & (seen != high)
         one = tl.where(going, seen, 0)
@@ -243,9 +244,9 @@ def _tally(basin, level, histogram, first, columns, total, BINS: tl.constexpr, S
     inside = owner >= 0
     safe = tl.where(inside, owner, 0)
     bin_of = tl.load(level + place, mask=inside, other=0) // STEP
-    tl.atomic_add(histogram + safe * BINS + bin_of, 1, mask=inside)
+    tl.atomic_add(histogram + safe * BINS + bin_of, 1, mask=inside, sem="relaxed")
     before = tl.load(basin + place - 1, mask=ok & (place % columns > 0), other=-1)
-    tl.atomic_min(first + safe, place, mask=inside & (before != owner))
+    tl.atomic_min(first + safe, place, mask=inside & (before != owner), sem="relaxed")
 
 
 @triton.jit
@@ -273,7 +274,7 @@ def _meet(
         meeting = tl.minimum(here, tl.load(level + near_place, mask=touch, other=0))
         pair = tl.minimum(owner, near).to(tl.int64) * count + tl.maximum(owner, near)
         number = touch.to(tl.int32)
-        begin = tl.atomic_add(found, tl.sum(number, axis=0))
+        begin = tl.atomic_add(found, tl.sum(number, axis=0), sem="relaxed")
         where = begin + tl.cumsum(number, axis=0) - 1
         tl.store(keys + where, pair * LEVELS + (LEVELS - 1 - meeting), mask=touch & (where < room))
 
@@ -298,8 +299,9 @@ def _sum(
     owner = (place // columns // rows) * names + label
     mine = held + owner * 5
     one = tl.full((BLOCK,), 1, tl.int64)
-    tl.atomic_add(mine, one, mask=inside)
-    tl.atomic_add(mine + 1, _parts(tl.load(cell + place, mask=inside, other=0.0), ONE), mask=inside)
+    tl.atomic_add(mine, one, mask=inside, sem="relaxed")
+    part = _parts(tl.load(cell + place, mask=inside, other=0.0), ONE)
+    tl.atomic_add(mine + 1, part, mask=inside, sem="relaxed")
     up = tl.load(cells + place - columns, mask=inside & (y > 0), other=-1)
     down = tl.load(cells + place + columns, mask=inside & (y + 1 < rows), other=-1)
     left = tl.load(cells + place - 1, mask=inside & (x > 0), other=-1)
@@ -308,12 +310,13 @@ def _sum(
     differs = ((up >= 0) & (up != label)) | ((down >= 0) & (down != label))
     differs = differs | ((left >= 0) & (left != label)) | ((right >= 0) & (right != label))
     outline = inside & differs
-    tl.atomic_add(mine + 2, one, mask=outline)
-    tl.atomic_add(mine + 3, _parts(tl.load(boundary + place, mask=outline, other=0.0), ONE), mask=outline)
+    tl.atomic_add(mine + 2, one, mask=outline, sem="relaxed")
+    part = _parts(tl.load(boundary + place, mask=outline, other=0.0), ONE)
+    tl.atomic_add(mine + 3, part, mask=outline, sem="relaxed")
     sides = (
         (y == 0).to(tl.int32) + (y + 1 == rows).to(tl.int32) + (x == 0).to(tl.int32) + (x + 1 == columns).to(tl.int32)
     )
-    tl.atomic_add(mine + 4, sides.to(tl.int64), mask=inside & (sides > 0))
+    tl.atomic_add(mine + 4, sides.to(tl.int64), mask=inside & (sides > 0), sem="relaxed")
     bits = tl.load(height + place, mask=inside, other=0.0).to(tl.int32, bitcast=True)
     # bits of negative floats fall where the floats rise: turned round they have the order of the floats
-    tl.atomic_max(peaks + owner, tl.where(bits < 0, bits ^ 0x7FFFFFFF, bits), mask=inside)
+    tl.atomic_max(peaks + owner, tl.where(bits < 0, bits ^ 0x7FFFFFFF, bits), mask=inside, sem="relaxed")

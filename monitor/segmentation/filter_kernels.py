@@ -104,4 +104,4 @@ def _highest(labels, values, peaks, plane, names, total, BLOCK: tl.constexpr):
     value = tl.load(values + place, mask=label > 0, other=0.0)
     # the bits of floats that are not negative have the order of the floats
     bits = tl.maximum(value, 0.0).to(tl.int32, bitcast=True)
-    tl.atomic_max(peaks + (place // plane) * names + label, bits, mask=label > 0)
+    tl.atomic_max(peaks + (place // plane) * names + label, bits, mask=label > 0, sem="relaxed")
