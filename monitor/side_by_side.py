@@ -1,6 +1,7 @@
 """Parts of one frame on several threads: for kernels and array operations that let go of the interpreter.
 
-The threads are few and shared by the process; what runs on them must not wait for others on them.
+The threads are few and shared by the process; who finds them busy does the work himself. What runs on them must not
+wait for others on them.
 """
 
 import itertools
@@ -27,17 +28,22 @@ def side_by_side(work: Sequence[Callable[[], Result]]) -> list[Result]:
     Raises
     ------
     Exception
-        What the first failing call raised, once all have ended.
+        What the first failing call raised, once all that began have ended.
     """
     if THREADS == 1 or len(work) == 1:
         return [call() for call in work]
     begun = [_threads.submit(call) for call in work[:-1]]
+    here: dict[int, Result] = {}
     try:
-        last = work[-1]()
+        here[len(begun)] = work[-1]()
+        for index, future in enumerate(begun):
+            if future.cancel():  # the threads are busy with other frames: what none of them has begun is done here
+                here[index] = work[index]()
     finally:
         for future in begun:
-            future.exception()  # waits: arrays that a call writes to must not be let go before its end
-    return [future.result() for future in begun] + [last]
+            if not future.cancel():
+                future.exception()  # waits: arrays that a call writes to must not be let go before its end
+    return [here[index] if index in here else begun[index].result() for index in range(len(work))]
 
 
 def bands(shape: Sequence[int]) -> list[tuple[int, int]]:

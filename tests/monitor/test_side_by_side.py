@@ -17,15 +17,28 @@ def test_results_come_in_the_order_of_the_calls() -> None:
     assert side_by_side([partial(pow, base, 2) for base in range(20)]) == [base * base for base in range(20)]
 
 
-def test_the_error_of_a_call_is_raised_after_all_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_busy_threads_do_not_begin_is_done_by_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "THREADS", 2)
-    ended = threading.Event()
+    free = threading.Event()
+    busy = [module._threads.submit(free.wait) for _ in range(module._threads._max_workers)]
+    try:
+        assert side_by_side([threading.get_ident] * 3) == [threading.get_ident()] * 3
+        assert not any(future.done() for future in busy)
+    finally:
+        free.set()
+
+
+def test_the_error_of_a_call_is_raised_after_all_that_began_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "THREADS", 2)
+    begun, ended = threading.Event(), threading.Event()
 
     def late() -> None:
+        begun.set()
         threading.Event().wait(0.05)
         ended.set()
 
     def fail() -> None:
+        begun.wait()
         raise LookupError("of this call")
 
     with pytest.raises(LookupError, match="of this call"):
