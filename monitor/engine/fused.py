@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from monitor.engine.buckets import BucketedEngine
+from monitor.engine.folding import affine_of, folded
 from monitor.errors import EngineFailure
 from monitor.network.decoder import Refine
 from monitor.network.preact import PreActBottleneck
@@ -156,8 +157,8 @@ class FusedNetwork:
 
     def _folded(self, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
         """Return weight and bias of a convolution that ends normalised."""
-        scale, shift = _affine_of(norm)
-        return self._held(conv.weight.detach().double() * scale[:, None, None, None]), self._held(shift)
+        weight, bias = folded(conv, norm)
+        return self._held(weight), self._held(bias)
 
     def _convolution(self, conv: nn.Module) -> Convolution:
         assert isinstance(conv, nn.Conv2d)
@@ -165,20 +166,12 @@ class FusedNetwork:
 
     def _affine(self, norm: nn.Module) -> Affine:
         assert isinstance(norm, nn.BatchNorm2d)
-        scale, shift = _affine_of(norm)
+        scale, shift = affine_of(norm)
         return scale.float().to(self._device), shift.float().to(self._device)
 
     def _held(self, value: Tensor) -> Tensor:
         held = value.detach().to(self._device, self._dtype)
         return held.contiguous(memory_format=torch.channels_last) if held.dim() == 4 else held
-
-
-def _affine_of(norm: nn.BatchNorm2d) -> Affine:
-    """Return scale and shift of a normalisation with fixed statistics, float64."""
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    scale = norm.weight.detach().double() / (norm.running_var.double() + norm.eps).sqrt()
-    return scale, norm.bias.detach().double() - norm.running_mean.double() * scale
 
 
 def _modules(parts: nn.Module) -> list[nn.Module]:

@@ -1,0 +1,112 @@
+"""The network in two parts for a CPU: what a library runs best, and the wide planes at the end, which are quicker here.
+
+Four fifths of the decoder's time go into five convolutions of 3 x 3 on the planes of stride 8, 4 and 2. They and what
+lies between them run as Winograd convolutions of our own (see `winograd`), all before them wherever `CoarseHalf` is
+converted to.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from monitor.engine.folding import folded
+from monitor.engine.winograd import Pointwise, Winograd
+from monitor.engine.winograd_tiles import LANES
+from monitor.network.decoder import Refine, TopDownDecoder
+from monitor.network.segnet import SegmentationNetwork
+
+Plane = NDArray[np.float32]
+
+
+class CoarseHalf(nn.Module):
+    """[1, 1, H, W] frames to what `FineDecoder` begins with: planes at strides 8, 4 and 2, channels last."""
+
+    def __init__(self, network: SegmentationNetwork) -> None:
+        super().__init__()
+        self.encoder, self.decoder = network.encoder, network.decoder
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return [1, H / 8, W / 8, C], [1, H / 4, W / 4, C] and [1, H / 2, W / 2, C / 2]."""
+        stem, *deeper = self.encoder(x)
+        decoder = self.decoder
+        entered = [enter(feature) for enter, feature in zip(decoder.enter, deeper, strict=True)]
+        y = decoder.refine[-1](entered[-1])
+        for refine, lateral in zip(list(decoder.refine)[-2:1:-1], entered[-2:1:-1], strict=True):
+            y = refine(functional.interpolate(y, scale_factor=2.0, mode="nearest") + lateral)
+        y = functional.interpolate(y, scale_factor=2.0, mode="nearest") + entered[1]
+        # the bias of the convolution that comes between would have to be added to every pixel all the same
+        skip = decoder.skip(stem) + decoder.narrow.bias[:, None, None]
+        return y.permute(0, 2, 3, 1), entered[0].permute(0, 2, 3, 1), skip.permute(0, 2, 3, 1)
+
+
+class FineDecoder:
+    """The rest of `TopDownDecoder`, on planes with the channels last.
+
+    Parameters
+    ----------
+    threads
+        At most so many at a time; as many as this process may use when not given.
+    """
+
+    def __init__(self, decoder: TopDownDecoder, *, threads: int | None = None) -> None:
+        self._many = threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self._threads = ThreadPoolExecutor(self._many, thread_name_prefix="fine-decoder")
+        fourth, eighth = decoder.refine[0], decoder.refine[1]
+        first, second = decoder.fine
+        self._fourth, self._eighth, self._first, self._second = (
+            _refined(refine) for refine in (fourth, eighth, first, second)
+        )
+        self._narrow = Pointwise(_array(decoder.narrow.weight)[:, :, 0, 0])
+        weight, bias = _array(decoder.head.weight), _array(decoder.head.bias)
+        self._maps = len(weight) // 4
+        padding = -len(weight) % LANES
+        weight = np.pad(weight, ((0, padding), (0, 0), (0, 0), (0, 0)))
+        self._head = Winograd(weight, np.pad(bias, (0, padding)), rectified=False)
+        self._held: dict[str, Plane] = {}
+
+    @staticmethod
+    def fits(decoder: TopDownDecoder) -> bool:
+        """Return whether the decoder's channels fill vectors of this processor."""
+        return decoder.narrow.out_channels % LANES == 0
+
+    def __call__(self, eighth: Plane, fourth: Plane, skip: Plane, maps: Plane) -> None:
+        """Write (K, H, W) maps from (H / 8, W / 8, C), (H / 4, W / 4, C) and (H / 2, W / 2, C / 2) planes.
+
+        Not for several threads at a time: the planes between are kept for the next frame.
+        """
+        threads, many = self._threads, self._many
+        y = self._plane("eighth", eighth.shape)
+        self._eighth.run(eighth, y, threads, many)
+        wide = self._plane("fourth", fourth.shape)
+        self._fourth.run(fourth, wide, threads, many, coarse=y)
+        narrow = self._plane("narrow", (*fourth.shape[:2], skip.shape[2]))
+        self._narrow.run(wide, narrow, threads, many)
+        first, second = self._plane("first", skip.shape), self._plane("second", skip.shape)
+        self._first.run(skip, first, threads, many, coarse=narrow)
+        self._second.run(first, second, threads, many)
+        self._head.run(second, maps, threads, many)
+
+    def _plane(self, name: str, shape: tuple[int, ...]) -> Plane:
+        """Return memory for a plane: that of the frame before where it does, for new memory costs as much as a step."""
+        needed = int(np.prod(shape))
+        held = self._held.get(name)
+        if held is None or held.size < needed:
+            held = self._held[name] = np.empty(needed, np.float32)
+        return held[:needed].reshape(shape)
+
+
+def _refined(refine: nn.Module) -> Winograd:
+    assert isinstance(refine, Refine)
+    weight, bias = folded(refine.conv, refine.norm)
+    return Winograd(weight.numpy(), bias.numpy(), rectified=True)
+
+
+def _array(value: Tensor | None) -> NDArray[np.float64]:
+    assert value is not None
+    found: NDArray[np.float64] = value.detach().to(torch.float64).numpy()
+    return found

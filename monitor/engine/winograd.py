@@ -1,0 +1,202 @@
+"""Convolutions of 3 x 3 in float32 by Winograd's F(4 x 4, 3 x 3): a quarter of the multiplications.
+
+Activations are (Y, X, C) with the channels last, Y and X multiples of 4, C and N multiples of `LANES`. Every 4 x 4 tile
+of the result is computed by itself, from 6 x 6 of the source, so the values do not depend on how many threads there are
+nor on the size of the frame. They differ from those of a convolution that is summed directly by about 1e-5 of the
+largest, the price of the transforms in float32.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.engine.winograd_tiles import LANES, ROWS, gather_tile, multiply_1, multiply_2, multiply_3, spread_tile
+
+Plane = NDArray[np.float32]
+
+CHUNK = 128
+"""Tiles at a time: what they are spread to stays in a core's own cache. A multiple of `ROWS`."""
+
+_WEIGHTS = np.array(
+    [
+        [1 / 4, 0, 0],
+        [-1 / 6, -1 / 6, -1 / 6],
+        [-1 / 6, 1 / 6, -1 / 6],
+        [1 / 24, 1 / 12, 1 / 6],
+        [1 / 24, -1 / 12, 1 / 6],
+        [0, 0, 1],
+    ]
+)
+
+
+class Winograd:
+    """One convolution of 3 x 3, padded with zeros to keep the size.
+
+    Parameters
+    ----------
+    weight
+        (N, C, 3, 3) float64.
+    bias
+        (N,) float64.
+    rectified
+        Whether what is below 0 becomes 0.
+    """
+
+    def __init__(self, weight: NDArray[np.float64], bias: NDArray[np.float64], *, rectified: bool) -> None:
+        outputs, inputs = weight.shape[:2]
+        spread = np.einsum("ia,jb,ncab->ijcn", _WEIGHTS, _WEIGHTS, weight).reshape(36, inputs, outputs)
+        self._weights = np.ascontiguousarray(spread, np.float32)
+        self._bias = bias.astype(np.float32)
+        self._floor = np.float32(0.0 if rectified else -np.inf)
+
+    def run(self, x: Plane, found: Plane, threads: ThreadPoolExecutor, many: int, coarse: Plane | None = None) -> None:
+        """Write the convolution of `x`, plus `coarse` with every pixel four times, to `found`.
+
+        x: (Y, X, C); coarse: (Y / 2, X / 2, C); found: (Y, X, N), or (N / 4, 2 Y, 2 X) maps whose pixels are shuffled
+        as by `torch.nn.PixelShuffle(2)`, N then being rounded up to a multiple of `LANES`.
+        """
+        added = np.empty((0, 0, x.shape[2]), np.float32) if coarse is None else coarse
+        work = _to_maps if found.shape[:2] != x.shape[:2] else _to_plane
+
+        def share(first: int, last: int) -> None:
+            work(x, added, self._weights, self._bias, self._floor, found, first, last)
+
+        in_shares(share, x.shape[0] // 4 * (x.shape[1] // 4), threads, many)
+
+
+class Pointwise:
+    """A convolution of 1 x 1 without bias; weight: (N, C) float64."""
+
+    def __init__(self, weight: NDArray[np.float64]) -> None:
+        self._weights = np.ascontiguousarray(weight.T[None], np.float32)
+
+    def run(self, x: Plane, found: Plane, threads: ThreadPoolExecutor, many: int) -> None:
+        """Write the convolution of (Y, X, C) to `found`, (Y, X, N); Y and X multiples of 4."""
+        flat, result = x.reshape(-1, x.shape[2]), found.reshape(-1, found.shape[2])
+
+        def share(first: int, last: int) -> None:
+            _multiply(flat[None, ROWS * first : ROWS * last], self._weights, result[None, ROWS * first : ROWS * last])
+
+        in_shares(share, len(flat) // ROWS, threads, many)
+
+
+def in_shares(
+    work: Callable[[int, int], None], count: int, threads: ThreadPoolExecutor, many: int, least: int = CHUNK
+) -> None:
+    """Do `work` from 0 to `count` in up to `many` parts side by side, each of at least `least`."""
+    parts = max(1, min(many, count // least))
+    edges = [count * part // parts for part in range(parts + 1)]
+    for done in [threads.submit(work, first, last) for first, last in zip(edges[:-1], edges[1:], strict=True)]:
+        done.result()
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _to_plane(
+    x: Plane, coarse: Plane, weights: Plane, bias: Plane, floor: float, found: Plane, first: int, last: int
+) -> None:
+    columns, inputs, outputs = x.shape[1] // 4, weights.shape[1], weights.shape[2]
+    spread, products = np.empty((36, CHUNK, inputs), np.float32), np.empty((36, CHUNK, outputs), np.float32)
+    patch = np.empty((6, 6, inputs), np.float32)
+    row, column = 4 * found.shape[1] * outputs, 4 * outputs
+    for begin in range(first, last, CHUNK):
+        end = min(last, begin + CHUNK)
+        _spread(x, coarse, begin, end, patch, spread)
+        tiles = (end - begin + ROWS - 1) // ROWS * ROWS  # what lies behind the last one is multiplied in vain
+        _multiply(spread[:, :tiles], weights, products[:, :tiles])
+        for tile in range(begin, end):
+            source = products.ctypes.data + 4 * (tile - begin) * outputs
+            target = found.ctypes.data + 4 * (tile // columns) * row + 4 * (tile % columns) * column
+            for n in range(0, outputs, LANES):
+                gather_tile(
+                    source + 4 * n, products.strides[0], bias.ctypes.data + 4 * n, floor, target + 4 * n, row, column
+                )
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _to_maps(
+    x: Plane, coarse: Plane, weights: Plane, bias: Plane, floor: float, maps: Plane, first: int, last: int
+) -> None:
+    columns, inputs, outputs = x.shape[1] // 4, weights.shape[1], weights.shape[2]
+    spread, products = np.empty((36, CHUNK, inputs), np.float32), np.empty((36, CHUNK, outputs), np.float32)
+    patch, pixels = np.empty((6, 6, inputs), np.float32), np.empty((4, 4, outputs), np.float32)
+    for begin in range(first, last, CHUNK):
+        end = min(last, begin + CHUNK)
+        _spread(x, coarse, begin, end, patch, spread)
+        tiles = (end - begin + ROWS - 1) // ROWS * ROWS  # what lies behind the last one is multiplied in vain
+        _multiply(spread[:, :tiles], weights, products[:, :tiles])
+        for tile in range(begin, end):
+            source = products.ctypes.data + 4 * (tile - begin) * outputs
+            for n in range(0, outputs, LANES):
+                gather_tile(
+                    source + 4 * n,
+                    products.strides[0],
+                    bias.ctypes.data + 4 * n,
+                    floor,
+                    pixels.ctypes.data + 4 * n,
+                    16 * outputs,
+                    4 * outputs,
+                )
+            top, left = 8 * (tile // columns), 8 * (tile % columns)
+            for k in range(maps.shape[0]):
+                for y in range(8):
+                    for across in range(8):
+                        channel = 4 * k + 2 * (y % 2) + across % 2
+                        maps[k, top + y, left + across] = pixels[y // 2, across // 2, channel]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _spread(x: Plane, coarse: Plane, begin: int, end: int, patch: Plane, spread: Plane) -> None:
+    """Transform the tiles from `begin` to `end`; at the frame's border, or where `coarse` is added, from a copy."""
+    rows, columns, channels = x.shape
+    for tile in range(begin, end):
+        top, left = 4 * (tile // (columns // 4)) - 1, 4 * (tile % (columns // 4)) - 1
+        inside = top >= 0 and left >= 0 and top + 6 <= rows and left + 6 <= columns
+        if inside and coarse.size == 0:
+            source = x.ctypes.data + 4 * (top * columns + left) * channels
+            row = 4 * columns * channels
+        else:
+            _cut_out(x, coarse, top, left, patch)
+            source, row = patch.ctypes.data, 24 * channels
+        target = spread.ctypes.data + 4 * (tile - begin) * channels
+        for c in range(0, channels, LANES):
+            spread_tile(source + 4 * c, row, 4 * channels, target + 4 * c, spread.strides[0])
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _cut_out(x: Plane, coarse: Plane, top: int, left: int, patch: Plane) -> None:
+    for y in range(top, top + 6):
+        for across in range(left, left + 6):
+            line = patch[y - top, across - left]
+            if y < 0 or across < 0 or y >= x.shape[0] or across >= x.shape[1]:
+                line[:] = 0.0
+            elif coarse.size == 0:
+                line[:] = x[y, across]
+            else:
+                fine, above = x[y, across], coarse[y // 2, across // 2]
+                for c in range(line.size):
+                    line[c] = fine[c] + above[c]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _multiply(rows: Plane, weights: Plane, products: Plane) -> None:
+    """Multiply (P, R, C) rows with (P, C, N) matrices; R a multiple of `ROWS`, N of `LANES`."""
+    inputs, outputs = weights.shape[1], weights.shape[2]
+    for place in range(len(weights)):
+        for first in range(0, rows.shape[1], ROWS):
+            source = rows.ctypes.data + place * rows.strides[0] + 4 * first * inputs
+            target = products.ctypes.data + place * products.strides[0] + 4 * first * outputs
+            matrix = weights.ctypes.data + place * weights.strides[0]
+            n = 0
+            while n < outputs:
+                vectors = min(3, (outputs - n) // LANES)
+                here, there = matrix + 4 * n, target + 4 * n
+                if vectors == 3:
+                    multiply_3(source, 4 * inputs, here, 4 * outputs, inputs, there, 4 * outputs)
+                elif vectors == 2:
+                    multiply_2(source, 4 * inputs, here, 4 * outputs, inputs, there, 4 * outputs)
+                else:
+                    multiply_1(source, 4 * inputs, here, 4 * outputs, inputs, there, 4 * outputs)
+                n += vectors * LANES
