@@ -13,7 +13,10 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 Other = TypeVar("Other")
 
-THREADS = min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+"""That this process may use."""
+
+THREADS = min(4, CORES)
 """Beyond four, the parts of one frame are too small to gain by more."""
 
 ENOUGH_PX = 200_000

@@ -5,7 +5,6 @@ lies between them run as Winograd convolutions of our own (see `winograd`), all 
 converted to.
 """
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -19,6 +18,7 @@ from monitor.engine.winograd import Pointwise, Winograd
 from monitor.engine.winograd_tiles import LANES
 from monitor.network.decoder import Refine, TopDownDecoder
 from monitor.network.segnet import SegmentationNetwork
+from monitor.side_by_side import CORES
 
 Plane = NDArray[np.float32]
 
@@ -40,6 +40,7 @@ class CoarseHalf(nn.Module):
             y = refine(functional.interpolate(y, scale_factor=2.0, mode="nearest") + lateral)
         y = functional.interpolate(y, scale_factor=2.0, mode="nearest") + entered[1]
         # the bias of the convolution that comes between would have to be added to every pixel all the same
+        assert decoder.narrow.bias is not None
         skip = decoder.skip(stem) + decoder.narrow.bias[:, None, None]
         return y.permute(0, 2, 3, 1), entered[0].permute(0, 2, 3, 1), skip.permute(0, 2, 3, 1)
 
@@ -54,7 +55,7 @@ class FineDecoder:
     """
 
     def __init__(self, decoder: TopDownDecoder, *, threads: int | None = None) -> None:
-        self._many = threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self._many = threads or CORES
         self._threads = ThreadPoolExecutor(self._many, thread_name_prefix="fine-decoder")
         fourth, eighth = decoder.refine[0], decoder.refine[1]
         first, second = decoder.fine
@@ -77,19 +78,19 @@ class FineDecoder:
     def __call__(self, eighth: Plane, fourth: Plane, skip: Plane, maps: Plane) -> None:
         """Write (K, H, W) maps from (H / 8, W / 8, C), (H / 4, W / 4, C) and (H / 2, W / 2, C / 2) planes.
 
-        Not for several threads at a time: the planes between are kept for the next frame.
+        `skip` is written over. Not for several threads at a time: other planes are kept for the next frame.
         """
         threads, many = self._threads, self._many
         y = self._plane("eighth", eighth.shape)
         self._eighth.run(eighth, y, threads, many)
-        wide = self._plane("fourth", fourth.shape)
+        wide = self._plane("widest", fourth.shape)
         self._fourth.run(fourth, wide, threads, many, coarse=y)
         narrow = self._plane("narrow", (*fourth.shape[:2], skip.shape[2]))
         self._narrow.run(wide, narrow, threads, many)
-        first, second = self._plane("first", skip.shape), self._plane("second", skip.shape)
+        first = self._plane("widest", skip.shape)  # over `wide`, which is done with
         self._first.run(skip, first, threads, many, coarse=narrow)
-        self._second.run(first, second, threads, many)
-        self._head.run(second, maps, threads, many)
+        self._second.run(first, skip, threads, many)
+        self._head.run(skip, maps, threads, many)
 
     def _plane(self, name: str, shape: tuple[int, ...]) -> Plane:
         """Return memory for a plane: that of the frame before where it does, for new memory costs as much as a step."""

@@ -79,7 +79,8 @@ class OpenVinoEngine:
         if precision == "bf16" and "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             message = "this processor has no bf16; choose fp32"
             raise EngineFailure(message, reason="precision")
-        self._fine = FineDecoder(network.decoder, threads=threads) if _in_two(network, precision) else None
+        self._part = _part_of(network, precision)
+        self._fine = FineDecoder(network.decoder, threads=threads) if self._part == "coarse half" else None
         self._model = _converted(network, precision) if file is None else self._core.read_model(file)
         self._compiled: OrderedDict[tuple[int, int], openvino.CompiledModel] = OrderedDict()
 
@@ -90,9 +91,9 @@ class OpenVinoEngine:
 
     @property
     def digest(self) -> str:
-        """Digest of engine, precision, versions and, in 8 bits, of the quantised network."""
+        """Digest of engine, precision, versions, of what is our own and, in 8 bits, of the quantised network."""
         return hashlib.sha256(
-            f"{self.name}|openvino {self._version}|torch {torch.__version__}|{self._kept}".encode()
+            f"{self.name}|openvino {self._version}|torch {torch.__version__}|{self._kept}|{self._part}".encode()
         ).hexdigest()
 
     @property
@@ -118,7 +119,7 @@ class OpenVinoEngine:
         if self._fine is None:
             whole: NDArray[np.float32] = compiled(frame)[0]
             return whole
-        # its own planes, not copies of them: they hold until the next frame
+        # its own planes, not copies of them: they hold until the next frame, and may be written over
         eighth, fourth, skip = compiled(frame, share_outputs=True).values()
         maps = np.empty((1, len(Map), *frame.shape[2:]), np.float32)
         self._fine(eighth[0], fourth[0], skip[0], maps[0])
@@ -164,7 +165,7 @@ def converted(
         weights_sha256=weights_sha256,
         machine=processor(),
         versions={"openvino": _openvino().__version__, "torch": torch.__version__},
-        options={"code": _code_digest(), "part": "coarse half" if _in_two(network, precision) else "whole"},
+        options={"code": _code_digest(), "part": _part_of(network, precision)},
     )
     folder = None
     with contextlib.suppress(EngineFailure):
@@ -270,9 +271,9 @@ def _quiet() -> Iterator[None]:
         logging.disable(before)
 
 
-def _in_two(network: SegmentationNetwork, precision: Precision) -> bool:
-    """Return whether the last convolutions are our own: in float32, where vectors are filled by their channels."""
-    return precision == "fp32" and FineDecoder.fits(network.decoder)
+def _part_of(network: SegmentationNetwork, precision: Precision) -> Literal["coarse half", "whole"]:
+    """Return what is converted: all but the last convolutions in fp32, where their channels fill our vectors."""
+    return "coarse half" if precision == "fp32" and FineDecoder.fits(network.decoder) else "whole"
 
 
 def _converted(network: SegmentationNetwork, precision: Precision) -> "openvino.Model":
@@ -280,7 +281,7 @@ def _converted(network: SegmentationNetwork, precision: Precision) -> "openvino.
     from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
 
     network = network.float().eval()
-    part = CoarseHalf(network).eval() if _in_two(network, precision) else network
+    part = CoarseHalf(network).eval() if _part_of(network, precision) == "coarse half" else network
     rows, columns = torch.export.Dim("rows", min=2, max=256), torch.export.Dim("columns", min=2, max=256)
     with torch.inference_mode(), _quiet():
         exported = torch.export.export(

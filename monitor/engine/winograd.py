@@ -6,6 +6,7 @@ nor on the size of the frame. They differ from those of a convolution that is su
 largest, the price of the transforms in float32.
 """
 
+import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,7 +14,16 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.engine.winograd_tiles import LANES, ROWS, gather_tile, multiply_1, multiply_2, multiply_3, spread_tile
+from monitor.engine.winograd_tiles import (
+    LANES,
+    ROWS,
+    gather_tile,
+    multiply_1,
+    multiply_2,
+    multiply_3,
+    spread_raised_tile,
+    spread_tile,
+)
 
 Plane = NDArray[np.float32]
 
@@ -50,7 +60,7 @@ class Winograd:
         spread = np.einsum("ia,jb,ncab->ijcn", _WEIGHTS, _WEIGHTS, weight).reshape(36, inputs, outputs)
         self._weights = np.ascontiguousarray(spread, np.float32)
         self._bias = bias.astype(np.float32)
-        self._floor = np.float32(0.0 if rectified else -np.inf)
+        self._floor = 0.0 if rectified else -np.inf
 
     def run(self, x: Plane, found: Plane, threads: ThreadPoolExecutor, many: int, coarse: Plane | None = None) -> None:
         """Write the convolution of `x`, plus `coarse` with every pixel four times, to `found`.
@@ -89,7 +99,7 @@ def in_shares(
     """Do `work` from 0 to `count` in up to `many` parts side by side, each of at least `least`."""
     parts = max(1, min(many, count // least))
     edges = [count * part // parts for part in range(parts + 1)]
-    for done in [threads.submit(work, first, last) for first, last in zip(edges[:-1], edges[1:], strict=True)]:
+    for done in [threads.submit(work, first, last) for first, last in itertools.pairwise(edges)]:
         done.result()
 
 
@@ -149,20 +159,25 @@ def _to_maps(
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _spread(x: Plane, coarse: Plane, begin: int, end: int, patch: Plane, spread: Plane) -> None:
-    """Transform the tiles from `begin` to `end`; at the frame's border, or where `coarse` is added, from a copy."""
+    """Transform the tiles from `begin` to `end`; those at the frame's border from a copy with zeros around."""
     rows, columns, channels = x.shape
+    row, column = 4 * columns * channels, 4 * channels
     for tile in range(begin, end):
         top, left = 4 * (tile // (columns // 4)) - 1, 4 * (tile % (columns // 4)) - 1
-        inside = top >= 0 and left >= 0 and top + 6 <= rows and left + 6 <= columns
-        if inside and coarse.size == 0:
-            source = x.ctypes.data + 4 * (top * columns + left) * channels
-            row = 4 * columns * channels
-        else:
+        target = spread.ctypes.data + (tile - begin) * column
+        if top < 0 or left < 0 or top + 6 > rows or left + 6 > columns:
             _cut_out(x, coarse, top, left, patch)
-            source, row = patch.ctypes.data, 24 * channels
-        target = spread.ctypes.data + 4 * (tile - begin) * channels
-        for c in range(0, channels, LANES):
-            spread_tile(source + 4 * c, row, 4 * channels, target + 4 * c, spread.strides[0])
+            for c in range(0, column, 4 * LANES):
+                spread_tile(patch.ctypes.data + c, 6 * column, column, target + c, spread.strides[0])
+            continue
+        source = x.ctypes.data + top * row + left * column
+        if coarse.size == 0:
+            for c in range(0, column, 4 * LANES):
+                spread_tile(source + c, row, column, target + c, spread.strides[0])
+        else:
+            above = coarse.ctypes.data + (top // 2) * (row // 2) + (left // 2) * column
+            for c in range(0, column, 4 * LANES):
+                spread_raised_tile(source + c, row, column, above + c, row // 2, target + c, spread.strides[0])
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

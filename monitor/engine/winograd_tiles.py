@@ -7,16 +7,18 @@ these: vectors are written out, as many channels at a time as a register of the 
 All take addresses and distances in bytes, and check nothing: `winograd` is the way in.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, config
 from numba.extending import intrinsic
 
-WIDE = bool(llvm.get_host_cpu_features().get("avx512f", False))
+_CHOSEN = getattr(config, "CPU_FEATURES", None)  # by NUMBA_CPU_FEATURES
+_FEATURES = llvm.get_host_cpu_features().flatten() if _CHOSEN is None else _CHOSEN
+WIDE = "+avx512f" in _FEATURES
 LANES = 16 if WIDE else 8
 """Channels at a time."""
 ROWS = 8 if WIDE else 4
@@ -26,7 +28,13 @@ _INT, _FLOAT = ir.IntType(64), ir.FloatType()
 _VECTOR = ir.VectorType(_FLOAT, LANES)
 _FUSED = ("contract", "nsz")
 _Value = Any
+"""Neither Numba nor LLVM says what it hands over."""
 _Grid = list[list[_Value]]
+
+
+def _vector_code(describe: _Value) -> _Value:
+    """Make a function to be called from compiled ones, with what `describe` takes but for its first argument."""
+    return intrinsic(describe)
 
 
 def _at(code: _Value, address: _Value, *steps: tuple[_Value, int]) -> _Value:
@@ -72,28 +80,70 @@ def _along_both(code: _Value, line: Callable[[_Value, Sequence[_Value]], list[_V
     return [line(code, [column[row] for column in down]) for row in range(len(down[0]))]
 
 
-@intrinsic
-def spread_tile(context: Any, source: Any, row: Any, column: Any, target: Any, step: Any) -> Any:  # noqa: ARG001
+@_vector_code
+def spread_tile(context: _Value, source: _Value, row: _Value, column: _Value, target: _Value, step: _Value) -> _Value:
     """Write 6 x 6 pixels of `source` to the 36 places of `target`, one vector of channels each."""
 
-    def build(made: Any, code: _Value, signature: Any, given: Sequence[_Value]) -> _Value:
+    def build(made: _Value, code: _Value, signature: _Value, given: Sequence[_Value]) -> _Value:
         source, row, column, target, step = given
-        grid = [[code.load(_at(code, source, (row, y), (column, x)), align=4) for x in range(6)] for y in range(6)]
-        for y, line in enumerate(_along_both(code, _spread_line, grid)):
-            for x, value in enumerate(line):
-                code.store(value, _at(code, target, (step, 6 * y + x)), align=4)
+        _spread(code, _pixels(code, source, row, column, range(6)), target, step)
         return made.get_dummy_value()
 
     return types.void(*[types.intp] * 5), build
 
 
-@intrinsic
+@_vector_code
+def spread_raised_tile(
+    context: _Value,
+    source: _Value,
+    row: _Value,
+    column: _Value,
+    coarse: _Value,
+    coarse_row: _Value,
+    target: _Value,
+    step: _Value,
+) -> _Value:
+    """Do as `spread_tile` with 4 x 4 pixels of `coarse` added: the outer ones once in a row, the others twice."""
+
+    def build(made: _Value, code: _Value, signature: _Value, given: Sequence[_Value]) -> _Value:
+        source, row, column, coarse, coarse_row, target, step = given
+        fine = _pixels(code, source, row, column, range(6))
+        above = _pixels(code, coarse, coarse_row, column, (0, 1, 1, 2, 2, 3))
+        added = [
+            [code.fadd(one, other) for one, other in zip(*lines, strict=True)]
+            for lines in zip(fine, above, strict=True)
+        ]
+        _spread(code, added, target, step)
+        return made.get_dummy_value()
+
+    return types.void(*[types.intp] * 7), build
+
+
+def _pixels(code: _Value, source: _Value, row: _Value, column: _Value, places: Iterable[int]) -> _Grid:
+    places = list(places)
+    return [[code.load(_at(code, source, (row, y), (column, x)), align=4) for x in places] for y in places]
+
+
+def _spread(code: _Value, grid: _Grid, target: _Value, step: _Value) -> None:
+    for y, line in enumerate(_along_both(code, _spread_line, grid)):
+        for x, value in enumerate(line):
+            code.store(value, _at(code, target, (step, 6 * y + x)), align=4)
+
+
+@_vector_code
 def gather_tile(
-    context: Any, source: Any, step: Any, bias: Any, floor: Any, target: Any, row: Any, column: Any  # noqa: ARG001
-) -> Any:
+    context: _Value,
+    source: _Value,
+    step: _Value,
+    bias: _Value,
+    floor: _Value,
+    target: _Value,
+    row: _Value,
+    column: _Value,
+) -> _Value:
     """Write 4 x 4 pixels from 36 products, plus `bias`, nothing below `floor`; one vector of channels each."""
 
-    def build(made: Any, code: _Value, signature: Any, given: Sequence[_Value]) -> _Value:
+    def build(made: _Value, code: _Value, signature: _Value, given: Sequence[_Value]) -> _Value:
         source, step, bias, floor, target, row, column = given
         grid = [[code.load(_at(code, source, (step, 6 * y + x)), align=4) for x in range(6)] for y in range(6)]
         added = code.load(_at(code, bias), align=4)
@@ -114,23 +164,37 @@ def _every_lane(code: _Value, value: _Value) -> _Value:
     return code.shuffle_vector(first, ir.Constant(_VECTOR, ir.Undefined), zeros)
 
 
-def _product(vectors: int) -> Any:
+def _register(code: _Value) -> _Value:
+    held: _Value = cgutils.alloca_once(code, _VECTOR)  # type: ignore[no-untyped-call]
+    return held
+
+
+def _product(vectors: int) -> _Value:
     """Return a function that multiplies `ROWS` rows with a matrix of so many vectors' width."""
 
-    @intrinsic
+    @_vector_code
     def multiply(
-        context: Any, source: Any, row: Any, weights: Any, width: Any, depth: Any, target: Any, target_row: Any  # noqa: ARG001
-    ) -> Any:
-        def build(made: Any, code: _Value, signature: Any, given: Sequence[_Value]) -> _Value:
+        context: _Value,
+        source: _Value,
+        row: _Value,
+        weights: _Value,
+        width: _Value,
+        depth: _Value,
+        target: _Value,
+        target_row: _Value,
+    ) -> _Value:
+        def build(made: _Value, code: _Value, signature: _Value, given: Sequence[_Value]) -> _Value:
             source, row, weights, width, depth, target, target_row = given
             zero = ir.Constant(_VECTOR, [0.0] * LANES)
-            sums = [[cgutils.alloca_once(code, _VECTOR) for _ in range(vectors)] for _ in range(ROWS)]
+            sums: _Grid = [[_register(code) for _ in range(vectors)] for _ in range(ROWS)]
             for line in sums:
                 for held in line:
                     code.store(zero, held)
             with cgutils.for_range(code, depth) as loop:
                 first = code.add(weights, code.mul(loop.index, width))
-                across = [code.load(_at(code, first, (ir.Constant(_INT, 4 * LANES), v)), align=4) for v in range(vectors)]
+                across = [
+                    code.load(_at(code, first, (ir.Constant(_INT, 4 * LANES), v)), align=4) for v in range(vectors)
+                ]
                 here = code.add(source, code.mul(loop.index, ir.Constant(_INT, 4)))
                 for number, line in enumerate(sums):
                     place = code.add(here, code.mul(row, ir.Constant(_INT, number)))

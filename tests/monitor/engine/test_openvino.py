@@ -87,7 +87,7 @@ def test_the_converted_network_is_kept_and_gives_the_same_maps(tmp_path: Path, m
         make_engine("openvino", load_network()[0], SHA, threads=1, store=store)
 
 
-def already_converted(network: SegmentationNetwork) -> object:
+def already_converted(network: SegmentationNetwork, precision: str) -> object:
     return shared_engine()._model
 
 
