@@ -108,22 +108,22 @@ class OpenVinoEngine:
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Map [B, 1, H, W] to [B, K, H, W]."""
         compiled = self._for_size(batch.shape[2], batch.shape[3])
+        maps = np.empty((len(batch), len(Map), *batch.shape[2:]), np.float32)
         try:
-            parts = [self._maps(compiled, np.ascontiguousarray(frame[None])) for frame in batch]
+            for frame, found in zip(batch, maps, strict=True):
+                self._run(compiled, np.ascontiguousarray(frame[None]), found)
         except RuntimeError as error:
             raise EngineFailure(f"{self.name} failed on {batch.shape}: {error}", reason="failed") from error
-        maps: NDArray[np.float32] = np.concatenate(parts).astype(np.float32, copy=False)
         return maps
 
-    def _maps(self, compiled: "openvino.CompiledModel", frame: NDArray[np.float32]) -> NDArray[np.float32]:
-        if self._fine is None:
-            whole: NDArray[np.float32] = compiled(frame)[0]
-            return whole
+    def _run(self, compiled: "openvino.CompiledModel", frame: NDArray[np.float32], maps: NDArray[np.float32]) -> None:
+        """Write the maps of one frame."""
         # its own planes, not copies of them: they hold until the next frame, and may be written over
-        eighth, fourth, skip = compiled(frame, share_outputs=True).values()
-        maps = np.empty((1, len(Map), *frame.shape[2:]), np.float32)
-        self._fine(eighth[0], fourth[0], skip[0], maps[0])
-        return maps
+        planes = [plane[0] for plane in compiled(frame, share_outputs=True).values()]
+        if self._fine is None:
+            maps[:] = planes[0]
+        else:
+            self._fine(planes[0], planes[1], planes[2], maps)
 
     def _for_size(self, rows: int, columns: int) -> "openvino.CompiledModel":
         size = rows, columns
