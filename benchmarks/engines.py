@@ -4,8 +4,8 @@
 
 The peer is the same network with the same weights and as many threads: eager, float32, channels first. All times are of
 one frame, array to array. `cpu_fp32_of_matmul_peak` holds the fp32 engine against the arithmetic that torch's fastest
-matrix product reaches in the same round: its ratio is the share of that peak, and may pass 1 where convolutions are the
-better kernels.
+matrix product reaches in the same round, for the multiplications of convolutions that are summed directly: its ratio
+is the share of that peak, and passes 1 where Winograd's convolutions need fewer.
 
 Errors are those of the gate (`monitor.parity`), over the shipped frames: F1 at an overlap of 0.5 with eager's labels,
 and how far counts and population features are off. A labelled folder adds F1 and AP50 against the truth. `--width`

@@ -62,7 +62,7 @@ class Cell:
 
     @property
     def of_roofline(self) -> float | None:
-        """The roofline's time as a fraction of the median: 1 is the physical limit."""
+        """The roofline's time as a fraction of the median: 1 is the limit of convolutions that are summed directly."""
         return None if self.roofline_ms is None else self.roofline_ms / (self.ms_per_frame.median * self.batch)
 
 

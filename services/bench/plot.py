@@ -58,7 +58,7 @@ def _engines(sheet: "_Sheet", report: Report) -> None:
         if best is not None:
             bars.append(_engine_bar(engine["runs"], best))
     if any(bar.mark is not None for bar in bars):
-        sheet.line("the line: the roofline by rates of the same run, the least time that is possible here", LIMIT)
+        sheet.line("the line: the roofline of direct convolutions, by rates of the same run", LIMIT)
     sheet.bars(bars)
 
 
@@ -66,7 +66,7 @@ def _engine_bar(runs: str, times: dict[str, Any]) -> _Bar:
     to_megapixel = times["ms_per_megapixel"] / times["ms_per_frame"]["median"]
     low, high = (to_megapixel * value for value in times["ms_per_frame"]["p5_p95"])
     floor = times["roofline_ms_per_frame"]
-    limit = "" if times["of_roofline"] is None else f", {100 * times['of_roofline']:.0f} % of what is possible"
+    limit = "" if times["of_roofline"] is None else f", {100 * times['of_roofline']:.0f} % of the roofline"
     return _Bar(
         f"{runs}, batch {times['batch']}",
         times["ms_per_megapixel"],

@@ -10,6 +10,9 @@ and bias are fused into the convolution before or after. Two things of a pre-act
 the end of a block reads what the shortcut kept, and it is written twice, as it is and normalised for the next block
 (once after the last block, whose sum nobody reads as it is). Each sum in the decoder reads the coarser features that it
 enlarges. Pooling and enlarging as steps of their own, and the shuffle, are not counted: this is a floor.
+
+Multiplications are those of convolutions that are summed directly. Who needs fewer, as Winograd's of `openvino` in
+fp32, may be faster than this floor.
 """
 
 import itertools
