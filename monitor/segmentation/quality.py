@@ -6,12 +6,12 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from scipy import ndimage
 
 from monitor.frames.frame import Frame
 from monitor.frames.normalize import background, noise_sigma
 from monitor.messages import FrameQuality
 from monitor.segmentation.advice import Reason
+from monitor.segmentation.margins import within
 from monitor.segmentation.smooth import gaussian_where
 from monitor.segmentation.suspects import cut_by_border, likely_merged
 
@@ -121,7 +121,7 @@ def focus_of(normalized: NDArray[np.float32], cells: NDArray[np.int32], pixel_si
 
     Measured where cells are, so that it hardly depends on how many there are.
     """
-    where = ndimage.binary_dilation(cells > 0, iterations=max(1, round(FOCUS_MARGIN_UM / pixel_size_um)))
+    where = within(max(1, round(FOCUS_MARGIN_UM / pixel_size_um)), cells > 0)
     if where.sum() < FOCUS_LEAST_PX:
         where = np.ones(cells.shape, bool)
     fine = _band(normalized, FINE_UM, pixel_size_um, where)
@@ -180,7 +180,7 @@ def debris_fraction(normalized: NDArray[np.float32], cells: NDArray[np.int32], p
 
     Real fields of attached cells have 0.002 to 0.007; what was missed by the segmentation counts too.
     """
-    ground = ~ndimage.binary_dilation(cells > 0, iterations=max(1, round(HALO_UM / pixel_size_um)))
+    ground = ~within(max(1, round(HALO_UM / pixel_size_um)), cells > 0)
     if ground.sum() < 0.02 * ground.size:
         return 0.0
     return float((np.abs(normalized[ground]) > STRIKING).mean())
