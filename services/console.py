@@ -10,11 +10,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from monitor.errors import LayoutMismatch, SettingsError
 from services.clock import Clock, SystemClock
 from services.fleet import fleet, fleet_table
 from services.ledger import Ledger
+from services.put_aside import put_aside
 from services.record.sqlite import SqliteRecord
 from services.results import result_rows, write_csv
 from services.run import RunReport, run
@@ -38,6 +40,7 @@ class FleetView:
         self._console = Console(stderr=False)
         self._live: Live | None = None
         self._due = 0.0
+        self._said = ""
 
     def start(self) -> None:
         """Begin to draw."""
@@ -59,6 +62,10 @@ class FleetView:
             raised = sum(len(line.alarms) for line in lines)
             frames = sum(line.frames for line in lines)
             self._console.print(f"{len(lines)} flasks, {frames} frames estimated, {raised} alarms standing")
+            note = self._put_aside()
+            if note not in ("", self._said):
+                self._console.print(note, markup=False, soft_wrap=True)
+            self._said = note
 
     def stop(self) -> None:
         """Draw a last time and leave the table standing."""
@@ -68,7 +75,15 @@ class FleetView:
 
     def _table(self) -> Table:
         with SqliteRecord(self._state.record, readonly=True) as record:
-            return fleet_table(fleet(record), self._clock.now(), self._title)
+            table = fleet_table(fleet(record), self._clock.now(), self._title)
+        table.caption, table.caption_justify = Text(self._put_aside()), "left"
+        return table
+
+    def _put_aside(self) -> str:
+        if not self._state.ledger.is_file():  # of a run that ended before it began
+            return ""
+        with Ledger(self._state.ledger, readonly=True) as ledger:
+            return put_aside(ledger)
 
 
 def show_run(settings: Settings, *, until_idle_s: float | None) -> int:
@@ -104,6 +119,9 @@ def show_run(settings: Settings, *, until_idle_s: float | None) -> int:
 def _say(report: RunReport, state: StateFolder) -> None:
     counts = report.account
     print(f"frames {counts.ledger}, with a result {counts.results}, waiting {counts.waiting}; kept in {state.root}")
+    with Ledger(state.ledger, readonly=True) as ledger:
+        if note := put_aside(ledger):
+            print(note)
     for name, restarts in report.supervisor.restarts.items():
         if restarts:
             print(f"{name} was restarted {restarts} times; see {state.logs / 'run.jsonl'}")
@@ -140,6 +158,9 @@ def show_status(folder: Path) -> int:
         lines = fleet(record)
     console.print(fleet_table(lines, SystemClock().now(), str(state.root)))
     warn_of_demo(console, (line.newest.provenance.potency_model for line in lines if line.newest is not None))
+    with Ledger(state.ledger, readonly=True) as ledger:
+        if note := put_aside(ledger):
+            console.print(note, markup=False, soft_wrap=True)
     server = server_status(state.root)
     if server is None:
         console.print("no queue server is running here: the workers are stopped")

@@ -17,6 +17,7 @@ from monitor.errors import SettingsError
 from monitor.frames.identity import FrameKey
 from monitor.messages import BlobRef, FrameArrived
 from services.ledger import TIME_POINTS_KEPT, VERSION, Ledger, LedgerRow, State, median_gap_s
+from services.put_aside import put_aside
 
 LATER = NOON + timedelta(hours=5)
 
@@ -274,6 +275,18 @@ def test_rhythm_needs_four_time_points_of_one_position() -> None:
 
 def test_empty_ledger_is_empty(ledger: Ledger) -> None:
     assert (ledger.counts(), ledger.frames(), ledger.last_arrivals(), list(ledger.rows())) == ({}, [], {}, [])
+
+
+def test_what_was_put_aside_is_said_in_a_line(ledger: Ledger) -> None:
+    assert put_aside(ledger) == ""
+    files = [frame("a"), bad("A1/p1/cut.tif"), bad("A1/\x1b[31m.tif", reason="layout"), bad("b.tif", reason="layout")]
+    ledger.add(files, NOON)
+    note = put_aside(ledger)
+    assert note.startswith("3 files were put aside (2 layout, 1 truncated; all: `cellvigil results --csv -`)")
+    assert note.endswith("; the newest: b.tif is bad")
+    ledger.mark_vanished(["b.tif", "A1/p1/cut.tif"])
+    assert put_aside(ledger).startswith("1 file was put aside (1 layout; ")
+    assert put_aside(ledger).isprintable()
 
 
 def test_failing_batch_leaves_nothing_behind(ledger: Ledger) -> None:

@@ -1,0 +1,17 @@
+"""What lies in quarantine, in a line: a run that puts every file aside must not look like one that waits for files."""
+
+from services.ledger import Ledger
+from services.results import inert
+
+
+def put_aside(ledger: Ledger) -> str:
+    """Return how many files were put aside and for what, and what is wrong with the newest; empty without any."""
+    reasons, newest = ledger.put_aside()
+    if newest is None:
+        return ""
+    count = sum(reasons.values())
+    listed = ", ".join(f"{many} {reason}" for reason, many in reasons.items())
+    source, detail = newest
+    what = detail if source in detail else f"{source}: {detail}"
+    files = "file was" if count == 1 else "files were"
+    return f"{count} {files} put aside ({listed}; all: `cellvigil results --csv -`); the newest: {inert(what)}"
