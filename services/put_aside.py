@@ -12,6 +12,7 @@ def put_aside(ledger: Ledger) -> str:
     count = sum(reasons.values())
     listed = ", ".join(f"{many} {reason}" for reason, many in reasons.items())
     source, detail = newest
-    what = detail if source in detail else f"{source}: {detail}"
+    name = source.rpartition("/")[2]  # which details name, and which many folders may hold
+    what = detail if source in detail else detail.replace(name, source, 1) if name in detail else f"{source}: {detail}"
     files = "file was" if count == 1 else "files were"
     return f"{count} {files} put aside ({listed}; all: `cellvigil results --csv -`); the newest: {inert(what)}"

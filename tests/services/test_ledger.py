@@ -49,7 +49,8 @@ def frame(content: str, source: str = "", mtime_ns: int = 1, **where: float | st
 
 
 def bad(source: str, mtime_ns: int = 1, reason: str = "truncated") -> LedgerRow:
-    return LedgerRow(source, 100, mtime_ns, digest(f"bad {source}"), "quarantined", reason, f"{source} is bad", None)
+    detail = f"{Path(source).name} is bad"
+    return LedgerRow(source, 100, mtime_ns, digest(f"bad {source}"), "quarantined", reason, detail, None)
 
 
 def states(ledger: Ledger) -> list[tuple[str, int, State]]:
@@ -279,12 +280,13 @@ def test_empty_ledger_is_empty(ledger: Ledger) -> None:
 
 def test_what_was_put_aside_is_said_in_a_line(ledger: Ledger) -> None:
     assert put_aside(ledger) == ""
-    files = [frame("a"), bad("A1/p1/cut.tif"), bad("A1/\x1b[31m.tif", reason="layout"), bad("b.tif", reason="layout")]
+    hostile, named = bad("A1/\x1b[31m.tif", reason="layout"), bad("B2/b.tif", reason="layout")
+    files = [frame("a"), bad("A1/p1/cut.tif"), hostile, named]
     ledger.add(files, NOON)
     note = put_aside(ledger)
     assert note.startswith("3 files were put aside (2 layout, 1 truncated; all: `cellvigil results --csv -`)")
-    assert note.endswith("; the newest: b.tif is bad")
-    ledger.mark_vanished(["b.tif", "A1/p1/cut.tif"])
+    assert note.endswith("; the newest: B2/b.tif is bad")
+    ledger.mark_vanished(["B2/b.tif", "A1/p1/cut.tif"])
     assert put_aside(ledger).startswith("1 file was put aside (1 layout; ")
     assert put_aside(ledger).isprintable()
 
