@@ -1,6 +1,6 @@
 """Parts of one frame on several threads: for kernels and array operations that let go of the interpreter.
 
-The threads are few and shared by the process; who finds them busy does the work himself. What runs on them must not
+The threads are shared by the process; who finds them busy does the work himself. What runs on them must not
 wait for others on them.
 """
 
@@ -22,7 +22,7 @@ THREADS = min(4, CORES)
 ENOUGH_PX = 200_000
 """Pixels from which on several threads are worth waking."""
 
-_threads = ThreadPoolExecutor(max(1, THREADS - 1), thread_name_prefix="side-by-side")
+_threads = ThreadPoolExecutor(max(1, CORES - 1), thread_name_prefix="side-by-side")
 
 
 def side_by_side(work: Sequence[Callable[[], Result]]) -> list[Result]:
@@ -49,6 +49,15 @@ def side_by_side(work: Sequence[Callable[[], Result]]) -> list[Result]:
     return [here[index] if index in here else begun[index].result() for index in range(len(work))]
 
 
+def shares(count: int, many: int) -> list[tuple[int, int]]:
+    """Return first and last of `many` equal parts of what is counted from 0.
+
+    >>> shares(10, 3)
+    [(0, 3), (3, 6), (6, 10)]
+    """
+    return list(itertools.pairwise(count * part // many for part in range(many + 1)))
+
+
 def bands(shape: Sequence[int]) -> list[tuple[int, int]]:
     """Return first and last row of the parts in which a (Y, X) plane is worth doing side by side; one for a small one.
 
@@ -56,8 +65,7 @@ def bands(shape: Sequence[int]) -> list[tuple[int, int]]:
     [(0, 100)]
     """
     rows, columns = shape
-    many = THREADS if rows * columns >= ENOUGH_PX else 1
-    return list(itertools.pairwise(rows * part // many for part in range(many + 1)))
+    return shares(rows, THREADS if rows * columns >= ENOUGH_PX else 1)
 
 
 def both(one: Callable[[], Result], other: Callable[[], Other]) -> tuple[Result, Other]:

@@ -5,13 +5,10 @@ lies between them run as Winograd convolutions of our own (see `winograd`), all 
 converted to.
 """
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from monitor.engine.folding import folded
 from monitor.engine.winograd import Pointwise, Winograd
@@ -34,15 +31,11 @@ class CoarseHalf(nn.Module):
         """Return [1, H / 8, W / 8, C], [1, H / 4, W / 4, C] and [1, H / 2, W / 2, C / 2]."""
         stem, *deeper = self.encoder(x)
         decoder = self.decoder
-        entered = [enter(feature) for enter, feature in zip(decoder.enter, deeper, strict=True)]
-        y = decoder.refine[-1](entered[-1])
-        for refine, lateral in zip(list(decoder.refine)[-2:1:-1], entered[-2:1:-1], strict=True):
-            y = refine(functional.interpolate(y, scale_factor=2.0, mode="nearest") + lateral)
-        y = functional.interpolate(y, scale_factor=2.0, mode="nearest") + entered[1]
+        eighth, (fourth, *_) = decoder.descended(deeper, 1)
         # the bias of the convolution that comes between would have to be added to every pixel all the same
         assert decoder.narrow.bias is not None
         skip = decoder.skip(stem) + decoder.narrow.bias[:, None, None]
-        return y.permute(0, 2, 3, 1), entered[0].permute(0, 2, 3, 1), skip.permute(0, 2, 3, 1)
+        return eighth.permute(0, 2, 3, 1), fourth.permute(0, 2, 3, 1), skip.permute(0, 2, 3, 1)
 
 
 class FineDecoder:
@@ -55,8 +48,7 @@ class FineDecoder:
     """
 
     def __init__(self, decoder: TopDownDecoder, *, threads: int | None = None) -> None:
-        self._many = threads or CORES
-        self._threads = ThreadPoolExecutor(self._many, thread_name_prefix="fine-decoder")
+        self._threads = threads or CORES
         fourth, eighth = decoder.refine[0], decoder.refine[1]
         first, second = decoder.fine
         self._fourth, self._eighth, self._first, self._second = (
@@ -64,10 +56,9 @@ class FineDecoder:
         )
         self._narrow = Pointwise(_array(decoder.narrow.weight)[:, :, 0, 0])
         weight, bias = _array(decoder.head.weight), _array(decoder.head.bias)
-        self._maps = len(weight) // 4
         padding = -len(weight) % LANES
         weight = np.pad(weight, ((0, padding), (0, 0), (0, 0), (0, 0)))
-        self._head = Winograd(weight, np.pad(bias, (0, padding)), rectified=False)
+        self._head = Winograd(weight, np.pad(bias, (0, padding)), rectified=False, shuffled=True)
         self._held: dict[str, Plane] = {}
 
     @staticmethod
@@ -80,17 +71,17 @@ class FineDecoder:
 
         `skip` is written over. Not for several threads at a time: other planes are kept for the next frame.
         """
-        threads, many = self._threads, self._many
+        threads = self._threads
         y = self._plane("eighth", eighth.shape)
-        self._eighth.run(eighth, y, threads, many)
+        self._eighth.run(eighth, y, threads)
         wide = self._plane("widest", fourth.shape)
-        self._fourth.run(fourth, wide, threads, many, coarse=y)
+        self._fourth.run(fourth, wide, threads, coarse=y)
         narrow = self._plane("narrow", (*fourth.shape[:2], skip.shape[2]))
-        self._narrow.run(wide, narrow, threads, many)
+        self._narrow.run(wide, narrow, threads)
         first = self._plane("widest", skip.shape)  # over `wide`, which is done with
-        self._first.run(skip, first, threads, many, coarse=narrow)
-        self._second.run(first, skip, threads, many)
-        self._head.run(skip, maps, threads, many)
+        self._first.run(skip, first, threads, coarse=narrow)
+        self._second.run(first, skip, threads)
+        self._head.run(skip, maps, threads)
 
     def _plane(self, name: str, shape: tuple[int, ...]) -> Plane:
         """Return memory for a plane: that of the frame before where it does, for new memory costs as much as a step."""

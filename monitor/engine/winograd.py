@@ -6,9 +6,8 @@ nor on the size of the frame. They differ from those of a convolution that is su
 largest, the price of the transforms in float32.
 """
 
-import itertools
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numba
 import numpy as np
@@ -24,6 +23,7 @@ from monitor.engine.winograd_tiles import (
     spread_raised_tile,
     spread_tile,
 )
+from monitor.side_by_side import shares, side_by_side
 
 Plane = NDArray[np.float32]
 
@@ -53,28 +53,32 @@ class Winograd:
         (N,) float64.
     rectified
         Whether what is below 0 becomes 0.
+    shuffled
+        Whether pixels go to maps as by `torch.nn.PixelShuffle(2)`.
     """
 
-    def __init__(self, weight: NDArray[np.float64], bias: NDArray[np.float64], *, rectified: bool) -> None:
+    def __init__(
+        self, weight: NDArray[np.float64], bias: NDArray[np.float64], *, rectified: bool, shuffled: bool = False
+    ) -> None:
         outputs, inputs = weight.shape[:2]
         spread = np.einsum("ia,jb,ncab->ijcn", _WEIGHTS, _WEIGHTS, weight).reshape(36, inputs, outputs)
         self._weights = np.ascontiguousarray(spread, np.float32)
         self._bias = bias.astype(np.float32)
         self._floor = 0.0 if rectified else -np.inf
+        self._shuffled = shuffled
 
-    def run(self, x: Plane, found: Plane, threads: ThreadPoolExecutor, many: int, coarse: Plane | None = None) -> None:
-        """Write the convolution of `x`, plus `coarse` with every pixel four times, to `found`.
+    def run(self, x: Plane, found: Plane, threads: int, coarse: Plane | None = None) -> None:
+        """Write the convolution of `x`, plus `coarse` with every pixel four times, to `found`, on so many threads.
 
-        x: (Y, X, C); coarse: (Y / 2, X / 2, C); found: (Y, X, N), or (N / 4, 2 Y, 2 X) maps whose pixels are shuffled
-        as by `torch.nn.PixelShuffle(2)`, N then being rounded up to a multiple of `LANES`.
+        x: (Y, X, C); coarse: (Y / 2, X / 2, C); found: (Y, X, N), or (K, 2 Y, 2 X) maps when shuffled, which the first
+        4 K channels go to.
         """
         added = np.empty((0, 0, x.shape[2]), np.float32) if coarse is None else coarse
-        work = _to_maps if found.shape[:2] != x.shape[:2] else _to_plane
 
         def share(first: int, last: int) -> None:
-            work(x, added, self._weights, self._bias, self._floor, found, first, last)
+            _convolve(x, added, self._weights, self._bias, self._floor, self._shuffled, found, first, last)
 
-        in_shares(share, x.shape[0] // 4 * (x.shape[1] // 4), threads, many)
+        _in_shares(share, x.shape[0] // 4 * (x.shape[1] // 4), threads)
 
 
 class Pointwise:
@@ -83,78 +87,61 @@ class Pointwise:
     def __init__(self, weight: NDArray[np.float64]) -> None:
         self._weights = np.ascontiguousarray(weight.T[None], np.float32)
 
-    def run(self, x: Plane, found: Plane, threads: ThreadPoolExecutor, many: int) -> None:
-        """Write the convolution of (Y, X, C) to `found`, (Y, X, N); Y and X multiples of 4."""
+    def run(self, x: Plane, found: Plane, threads: int) -> None:
+        """Write the convolution of (Y, X, C) to `found`, (Y, X, N), on so many threads; Y and X multiples of 4."""
         flat, result = x.reshape(-1, x.shape[2]), found.reshape(-1, found.shape[2])
 
         def share(first: int, last: int) -> None:
             _multiply(flat[None, ROWS * first : ROWS * last], self._weights, result[None, ROWS * first : ROWS * last])
 
-        in_shares(share, len(flat) // ROWS, threads, many)
+        _in_shares(share, len(flat) // ROWS, threads)
 
 
-def in_shares(
-    work: Callable[[int, int], None], count: int, threads: ThreadPoolExecutor, many: int, least: int = CHUNK
-) -> None:
-    """Do `work` from 0 to `count` in up to `many` parts side by side, each of at least `least`."""
-    parts = max(1, min(many, count // least))
-    edges = [count * part // parts for part in range(parts + 1)]
-    for done in [threads.submit(work, first, last) for first, last in itertools.pairwise(edges)]:
-        done.result()
+def _in_shares(work: Callable[[int, int], None], count: int, threads: int) -> None:
+    """Do `work` from 0 to `count` in parts side by side, each of at least `CHUNK`."""
+    many = max(1, min(threads, count // CHUNK))
+    side_by_side([partial(work, first, last) for first, last in shares(count, many)])
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _to_plane(
-    x: Plane, coarse: Plane, weights: Plane, bias: Plane, floor: float, found: Plane, first: int, last: int
+def _convolve(
+    x: Plane,
+    coarse: Plane,
+    weights: Plane,
+    bias: Plane,
+    floor: float,
+    shuffled: bool,
+    found: Plane,
+    first: int,
+    last: int,
 ) -> None:
-    columns, inputs, outputs = x.shape[1] // 4, weights.shape[1], weights.shape[2]
-    spread, products = np.empty((36, CHUNK, inputs), np.float32), np.empty((36, CHUNK, outputs), np.float32)
-    patch = np.empty((6, 6, inputs), np.float32)
-    row, column = 4 * found.shape[1] * outputs, 4 * outputs
-    for begin in range(first, last, CHUNK):
-        end = min(last, begin + CHUNK)
-        _spread(x, coarse, begin, end, patch, spread)
-        tiles = (end - begin + ROWS - 1) // ROWS * ROWS  # what lies behind the last one is multiplied in vain
-        _multiply(spread[:, :tiles], weights, products[:, :tiles])
-        for tile in range(begin, end):
-            source = products.ctypes.data + 4 * (tile - begin) * outputs
-            target = found.ctypes.data + 4 * (tile // columns) * row + 4 * (tile % columns) * column
-            for n in range(0, outputs, LANES):
-                gather_tile(
-                    source + 4 * n, products.strides[0], bias.ctypes.data + 4 * n, floor, target + 4 * n, row, column
-                )
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _to_maps(
-    x: Plane, coarse: Plane, weights: Plane, bias: Plane, floor: float, maps: Plane, first: int, last: int
-) -> None:
+    """Write the tiles from `first` to `last`."""
     columns, inputs, outputs = x.shape[1] // 4, weights.shape[1], weights.shape[2]
     spread, products = np.empty((36, CHUNK, inputs), np.float32), np.empty((36, CHUNK, outputs), np.float32)
     patch, pixels = np.empty((6, 6, inputs), np.float32), np.empty((4, 4, outputs), np.float32)
+    column = 4 * outputs
+    row = (4 if shuffled else x.shape[1]) * column
     for begin in range(first, last, CHUNK):
         end = min(last, begin + CHUNK)
         _spread(x, coarse, begin, end, patch, spread)
         tiles = (end - begin + ROWS - 1) // ROWS * ROWS  # what lies behind the last one is multiplied in vain
         _multiply(spread[:, :tiles], weights, products[:, :tiles])
         for tile in range(begin, end):
-            source = products.ctypes.data + 4 * (tile - begin) * outputs
-            for n in range(0, outputs, LANES):
-                gather_tile(
-                    source + 4 * n,
-                    products.strides[0],
-                    bias.ctypes.data + 4 * n,
-                    floor,
-                    pixels.ctypes.data + 4 * n,
-                    16 * outputs,
-                    4 * outputs,
-                )
-            top, left = 8 * (tile // columns), 8 * (tile % columns)
-            for k in range(maps.shape[0]):
-                for y in range(8):
-                    for across in range(8):
-                        channel = 4 * k + 2 * (y % 2) + across % 2
-                        maps[k, top + y, left + across] = pixels[y // 2, across // 2, channel]
+            down, across = tile // columns, tile % columns
+            source = products.ctypes.data + (tile - begin) * column
+            target = pixels.ctypes.data if shuffled else found.ctypes.data + 4 * down * row + 4 * across * column
+            for n in range(0, column, 4 * LANES):
+                gather_tile(source + n, products.strides[0], bias.ctypes.data + n, floor, target + n, row, column)
+            if shuffled:
+                _shuffle(pixels, found[:, 8 * down : 8 * down + 8, 8 * across : 8 * across + 8])
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _shuffle(pixels: Plane, maps: Plane) -> None:
+    for k in range(maps.shape[0]):
+        for y in range(8):
+            for x in range(8):
+                maps[k, y, x] = pixels[y // 2, x // 2, 4 * k + 2 * (y % 2) + x % 2]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

@@ -8,6 +8,7 @@ All take addresses and distances in bytes, and check nothing: `winograd` is the 
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -32,9 +33,21 @@ _Value = Any
 _Grid = list[list[_Value]]
 
 
-def _vector_code(describe: _Value) -> _Value:
-    """Make a function to be called from compiled ones, with what `describe` takes but for its first argument."""
-    return intrinsic(describe)
+def _vector_code(*takes: _Value) -> Callable[[_Value], _Value]:
+    """Make what writes vector code for values of these types a function that compiled ones may call."""
+
+    def made(write: _Value) -> _Value:
+        @wraps(write)  # Numba asks for the names of all arguments, and drops the first
+        def describe(context: _Value, *kinds: _Value) -> _Value:
+            def build(target: _Value, code: _Value, signature: _Value, given: Sequence[_Value]) -> _Value:
+                write(code, *given)
+                return target.get_dummy_value()
+
+            return types.void(*takes), build
+
+        return intrinsic(describe)
+
+    return made
 
 
 def _at(code: _Value, address: _Value, *steps: tuple[_Value, int]) -> _Value:
@@ -80,21 +93,15 @@ def _along_both(code: _Value, line: Callable[[_Value, Sequence[_Value]], list[_V
     return [line(code, [column[row] for column in down]) for row in range(len(down[0]))]
 
 
-@_vector_code
-def spread_tile(context: _Value, source: _Value, row: _Value, column: _Value, target: _Value, step: _Value) -> _Value:
+@_vector_code(*[types.intp] * 5)
+def spread_tile(code: _Value, source: _Value, row: _Value, column: _Value, target: _Value, step: _Value) -> None:
     """Write 6 x 6 pixels of `source` to the 36 places of `target`, one vector of channels each."""
-
-    def build(made: _Value, code: _Value, signature: _Value, given: Sequence[_Value]) -> _Value:
-        source, row, column, target, step = given
-        _spread(code, _pixels(code, source, row, column, range(6)), target, step)
-        return made.get_dummy_value()
-
-    return types.void(*[types.intp] * 5), build
+    _spread(code, _pixels(code, source, row, column, range(6)), target, step)
 
 
-@_vector_code
+@_vector_code(*[types.intp] * 7)
 def spread_raised_tile(
-    context: _Value,
+    code: _Value,
     source: _Value,
     row: _Value,
     column: _Value,
@@ -102,21 +109,12 @@ def spread_raised_tile(
     coarse_row: _Value,
     target: _Value,
     step: _Value,
-) -> _Value:
+) -> None:
     """Do as `spread_tile` with 4 x 4 pixels of `coarse` added: the outer ones once in a row, the others twice."""
-
-    def build(made: _Value, code: _Value, signature: _Value, given: Sequence[_Value]) -> _Value:
-        source, row, column, coarse, coarse_row, target, step = given
-        fine = _pixels(code, source, row, column, range(6))
-        above = _pixels(code, coarse, coarse_row, column, (0, 1, 1, 2, 2, 3))
-        added = [
-            [code.fadd(one, other) for one, other in zip(*lines, strict=True)]
-            for lines in zip(fine, above, strict=True)
-        ]
-        _spread(code, added, target, step)
-        return made.get_dummy_value()
-
-    return types.void(*[types.intp] * 7), build
+    fine = _pixels(code, source, row, column, range(6))
+    above = _pixels(code, coarse, coarse_row, column, (0, 1, 1, 2, 2, 3))
+    both = [zip(*lines, strict=True) for lines in zip(fine, above, strict=True)]
+    _spread(code, [[code.fadd(one, other) for one, other in line] for line in both], target, step)
 
 
 def _pixels(code: _Value, source: _Value, row: _Value, column: _Value, places: Iterable[int]) -> _Grid:
@@ -130,9 +128,9 @@ def _spread(code: _Value, grid: _Grid, target: _Value, step: _Value) -> None:
             code.store(value, _at(code, target, (step, 6 * y + x)), align=4)
 
 
-@_vector_code
+@_vector_code(types.intp, types.intp, types.intp, types.float32, *[types.intp] * 3)
 def gather_tile(
-    context: _Value,
+    code: _Value,
     source: _Value,
     step: _Value,
     bias: _Value,
@@ -140,22 +138,15 @@ def gather_tile(
     target: _Value,
     row: _Value,
     column: _Value,
-) -> _Value:
+) -> None:
     """Write 4 x 4 pixels from 36 products, plus `bias`, nothing below `floor`; one vector of channels each."""
-
-    def build(made: _Value, code: _Value, signature: _Value, given: Sequence[_Value]) -> _Value:
-        source, step, bias, floor, target, row, column = given
-        grid = [[code.load(_at(code, source, (step, 6 * y + x)), align=4) for x in range(6)] for y in range(6)]
-        added = code.load(_at(code, bias), align=4)
-        least = _every_lane(code, floor)
-        for y, line in enumerate(_along_both(code, _gather_line, grid)):
-            for x, value in enumerate(line):
-                shifted = code.fadd(value, added)
-                kept = code.select(code.fcmp_ordered(">", shifted, least), shifted, least)
-                code.store(kept, _at(code, target, (row, y), (column, x)), align=4)
-        return made.get_dummy_value()
-
-    return types.void(types.intp, types.intp, types.intp, types.float32, *[types.intp] * 3), build
+    grid = [[code.load(_at(code, source, (step, 6 * y + x)), align=4) for x in range(6)] for y in range(6)]
+    added, least = code.load(_at(code, bias), align=4), _every_lane(code, floor)
+    for y, line in enumerate(_along_both(code, _gather_line, grid)):
+        for x, value in enumerate(line):
+            shifted = code.fadd(value, added)
+            kept = code.select(code.fcmp_ordered(">", shifted, least), shifted, least)
+            code.store(kept, _at(code, target, (row, y), (column, x)), align=4)
 
 
 def _every_lane(code: _Value, value: _Value) -> _Value:
@@ -172,9 +163,9 @@ def _register(code: _Value) -> _Value:
 def _product(vectors: int) -> _Value:
     """Return a function that multiplies `ROWS` rows with a matrix of so many vectors' width."""
 
-    @_vector_code
+    @_vector_code(*[types.intp] * 7)
     def multiply(
-        context: _Value,
+        code: _Value,
         source: _Value,
         row: _Value,
         weights: _Value,
@@ -182,33 +173,25 @@ def _product(vectors: int) -> _Value:
         depth: _Value,
         target: _Value,
         target_row: _Value,
-    ) -> _Value:
-        def build(made: _Value, code: _Value, signature: _Value, given: Sequence[_Value]) -> _Value:
-            source, row, weights, width, depth, target, target_row = given
-            zero = ir.Constant(_VECTOR, [0.0] * LANES)
-            sums: _Grid = [[_register(code) for _ in range(vectors)] for _ in range(ROWS)]
-            for line in sums:
-                for held in line:
-                    code.store(zero, held)
-            with cgutils.for_range(code, depth) as loop:
-                first = code.add(weights, code.mul(loop.index, width))
-                across = [
-                    code.load(_at(code, first, (ir.Constant(_INT, 4 * LANES), v)), align=4) for v in range(vectors)
-                ]
-                here = code.add(source, code.mul(loop.index, ir.Constant(_INT, 4)))
-                for number, line in enumerate(sums):
-                    place = code.add(here, code.mul(row, ir.Constant(_INT, number)))
-                    value = _every_lane(code, code.load(code.inttoptr(place, _FLOAT.as_pointer()), align=4))
-                    for held, weight in zip(line, across, strict=True):
-                        scaled = code.fmul(value, weight, flags=_FUSED)
-                        code.store(code.fadd(scaled, code.load(held), flags=_FUSED), held)
+    ) -> None:
+        beside = ir.Constant(_INT, 4 * LANES)
+        sums: _Grid = [[_register(code) for _ in range(vectors)] for _ in range(ROWS)]
+        for line in sums:
+            for held in line:
+                code.store(ir.Constant(_VECTOR, [0.0] * LANES), held)
+        with cgutils.for_range(code, depth) as loop:
+            first = code.add(weights, code.mul(loop.index, width))
+            across = [code.load(_at(code, first, (beside, v)), align=4) for v in range(vectors)]
+            here = code.add(source, code.mul(loop.index, ir.Constant(_INT, 4)))
             for number, line in enumerate(sums):
-                for v, held in enumerate(line):
-                    place = _at(code, target, (target_row, number), (ir.Constant(_INT, 4 * LANES), v))
-                    code.store(code.load(held), place, align=4)
-            return made.get_dummy_value()
-
-        return types.void(*[types.intp] * 7), build
+                place = code.add(here, code.mul(row, ir.Constant(_INT, number)))
+                value = _every_lane(code, code.load(code.inttoptr(place, _FLOAT.as_pointer()), align=4))
+                for held, weight in zip(line, across, strict=True):
+                    scaled = code.fmul(value, weight, flags=_FUSED)
+                    code.store(code.fadd(scaled, code.load(held), flags=_FUSED), held)
+        for number, line in enumerate(sums):
+            for v, held in enumerate(line):
+                code.store(code.load(held), _at(code, target, (target_row, number), (beside, v)), align=4)
 
     return multiply
 

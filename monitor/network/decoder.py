@@ -48,10 +48,15 @@ class TopDownDecoder(nn.Module):
     def forward(self, features: list[Tensor]) -> Tensor:
         """Map encoder features to [B, K, H, W] at the input's resolution."""
         stem, *deeper = features
-        entered = [enter(feature) for enter, feature in zip(self.enter, deeper, strict=True)]
-        y = self.refine[-1](entered[-1])
-        for refine, lateral in zip(list(self.refine)[-2::-1], entered[-2::-1], strict=True):
-            y = refine(functional.interpolate(y, scale_factor=2.0, mode="nearest") + lateral)
-        y = functional.interpolate(self.narrow(y), scale_factor=2.0, mode="nearest") + self.skip(stem)
+        y, _ = self.descended(deeper, 0)
+        y = functional.interpolate(self.narrow(self.refine[0](y)), scale_factor=2.0, mode="nearest") + self.skip(stem)
         maps: Tensor = self.shuffle(self.head(self.fine(y)))
         return maps
+
+    def descended(self, deeper: list[Tensor], level: int) -> tuple[Tensor, list[Tensor]]:
+        """Return what `refine[level]` begins with, and all features as they enter, finest first."""
+        entered = [enter(feature) for enter, feature in zip(self.enter, deeper, strict=True)]
+        y = entered[-1]
+        for index in range(len(entered) - 1, level, -1):
+            y = functional.interpolate(self.refine[index](y), scale_factor=2.0, mode="nearest") + entered[index - 1]
+        return y, entered

@@ -1,7 +1,5 @@
 """Winograd's convolutions against direct ones in float64; none of it depends on threads, nor on what lies elsewhere."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pytest
 import torch
@@ -14,7 +12,6 @@ from monitor.network.segnet import SegmentationNetwork
 
 WORST = 3e-5
 """Share of the largest value that the transforms in float32 may be off."""
-THREADS = ThreadPoolExecutor(3)
 
 
 def plane(seed: int, *shape: int) -> np.ndarray:
@@ -41,7 +38,7 @@ def test_a_plane(inputs: int, outputs: int, rows: int, columns: int, raised: boo
     bias = np.random.default_rng(4).normal(size=outputs * LANES)
     found = np.full((rows, columns, outputs * LANES), np.nan, np.float32)
 
-    Winograd(weight, bias, rectified=rectified).run(x, found, THREADS, 3, coarse)
+    Winograd(weight, bias, rectified=rectified).run(x, found, 3, coarse)
 
     whole = x if coarse is None else x + coarse.repeat(2, 0).repeat(2, 1)
     expected = direct(whole, weight, bias).permute(1, 2, 0)
@@ -53,7 +50,7 @@ def test_maps_are_shuffled_as_by_torch() -> None:
     weight, bias = np.zeros((20 + -20 % LANES, LANES, 3, 3)), np.zeros(20 + -20 % LANES)
     weight[:20], bias[:20] = np.random.default_rng(3).normal(size=(20, LANES, 3, 3)), np.arange(20.0)
 
-    Winograd(weight, bias, rectified=False).run(x, maps, THREADS, 3)
+    Winograd(weight, bias, rectified=False, shuffled=True).run(x, maps, 3)
 
     assert close(maps, functional.pixel_shuffle(direct(x, weight, bias)[None, :20], 2)[0])
 
@@ -64,9 +61,9 @@ def test_the_threads_change_nothing_and_neither_does_the_rest_of_the_frame() -> 
     part = Winograd(np.random.default_rng(6).normal(size=(LANES, LANES, 3, 3)), np.zeros(LANES), rectified=False)
     one, three, left = (np.empty_like(x[:, :columns]) for columns in (80, 80, 40))
 
-    part.run(x, one, THREADS, 1)
-    part.run(x, three, THREADS, 3)
-    part.run(np.ascontiguousarray(x[:, :40]), left, THREADS, 2)
+    part.run(x, one, 1)
+    part.run(x, three, 3)
+    part.run(np.ascontiguousarray(x[:, :40]), left, 2)
 
     assert np.array_equal(one, three)
     assert np.array_equal(one[:, :36], left[:, :36])
@@ -75,7 +72,7 @@ def test_the_threads_change_nothing_and_neither_does_the_rest_of_the_frame() -> 
 def test_pointwise() -> None:
     x, weight = plane(7, 8, 12, 2 * LANES), np.random.default_rng(8).normal(size=(3 * LANES, 2 * LANES))
     found = np.empty((8, 12, 3 * LANES), np.float32)
-    Pointwise(weight).run(x, found, THREADS, 2)
+    Pointwise(weight).run(x, found, 2)
     np.testing.assert_allclose(found, x.astype(np.float64) @ weight.T, rtol=0, atol=1e-5)
 
 
