@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from device_clock import Call, Clock
 from gpu_bench import Bench, Run, on
+from gpu_frames import camera_frames
 from networks import network_of
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -165,7 +166,9 @@ def labels(bench: Bench) -> None:
     shipped = network_of(None)
     assert shipped.card is not None
     card, reader = shipped.card, on(shipped.make(), bench.device, bench.narrow)
-    counts = torch.from_numpy(np.stack([frame.pixels.astype(np.float32) for frame in camera_frames(bench)]))
+    counts = torch.from_numpy(
+        np.stack([frame.pixels.astype(np.float32) for frame in camera_frames(bench.side, bench.batch)])
+    )
     counts = counts.to(bench.device)
     normal = normalized(counts, card.pixel_size_um)
     maps = reader(normal[:, None].to(bench.narrow)).float()  # of real cells, whatever network is timed
@@ -183,7 +186,7 @@ def labels(bench: Bench) -> None:
     both = [one + other for one, other in zip(times["normalise"], times["labels"], strict=True)]
     bench.add_share("gpu_labels_over_network", times["labels"], times["network"], against)
     bench.add_share("gpu_labels_and_normalise_over_network", both, times["network"], against)
-    featured = _features_of(decode(), camera_frames(bench), bench)
+    featured = _features_of(decode(), camera_frames(bench.side, bench.batch), bench)
     together = [one + other for one, other in zip(times["labels"], featured, strict=False)]
     bench.add_share("gpu_labels_and_features_over_network", together, times["network"][: len(together)], against)
 
@@ -222,7 +225,7 @@ def whole(bench: Bench) -> None:
     assert shipped.card is not None
     engine = _Device(bench) if bench.best is not None else EagerEngine(bench.timed.make(), device=bench.device)
     path = DevicePath(engine, shipped.card)
-    group, groups = camera_frames(bench), 4
+    group, groups = camera_frames(bench.side, bench.batch), 4
     frames = bench.frames(bench.batch)
 
     def everything() -> None:
@@ -238,15 +241,6 @@ def whole(bench: Bench) -> None:
     megapixels = bench.batch * bench.side**2 / 2**20
     bench.tables["whole"] = {"mp_per_s": megapixels / median(batch_s), "frames_per_s": bench.batch / median(batch_s)}
     print(f"  {bench.tables['whole']}")
-
-
-def camera_frames(bench: Bench) -> "list[Frame]":
-    """Return one batch of 16-bit frames of cells, laid out of the shipped ones."""
-    from monitor.engine.views import parity_views
-    from monitor.frames.frame import Frame
-
-    views = parity_views()
-    return [_wide(Frame, views, bench.side, index) for index in range(bench.batch)]
 
 
 class _Device:
@@ -294,13 +288,3 @@ def _at_every_batch(bench: Bench, table: str, runs: dict[str, Run]) -> None:
 
 def _eager(bench: Bench) -> str:
     return f"PyTorch eager {bench.dtype_name}, channels last, batch {bench.batch}"
-
-
-def _wide(make: "type[Frame]", views: "list[Frame]", side: int, index: int) -> "Frame":
-    """Return a frame of any side: a view and its mirror images, so that cells go on where they meet."""
-    view = views[index % len(views)]
-    pixels = view.pixels.astype(np.float32)
-    low, high = pixels.min(), pixels.max()
-    counts = ((pixels - low) / max(high - low, 1.0) * 4000.0 + 500.0).astype(np.uint16)
-    padding = [(0, max(0, side - length)) for length in counts.shape]
-    return make(np.ascontiguousarray(np.pad(counts, padding, mode="symmetric")[:side, :side]), view.pixel_size_um)
