@@ -5,10 +5,12 @@ by the digest of all of these, so a changed machine simply builds anew; a folder
 changed, is refused and named.
 """
 
+import contextlib
 import hashlib
 import json
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,9 @@ from monitor.errors import EngineFailure
 from monitor.messages import EngineParity
 
 MANIFEST = "manifest.json"
+BUILDING = ".building-"
+ABANDONED_S = 86400.0
+"""A build takes minutes; one that began so long ago was killed."""
 PARITY = "parity"
 
 
@@ -98,7 +103,8 @@ class EngineStore:
         """Let `write` fill a folder, and keep it whole or not at all; return where it lies then."""
         target = self._folder / built_for.digest[:20]
         self._folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self._folder, prefix=".building-") as name:
+        self._sweep()
+        with tempfile.TemporaryDirectory(dir=self._folder, prefix=BUILDING) as name:
             part = Path(name) / "engine"
             part.mkdir()
             write(part)
@@ -112,6 +118,13 @@ class EngineStore:
                 if not target.is_dir():  # else another process has just kept the same engine
                     raise
         return target
+
+    def _sweep(self) -> None:
+        """Remove what builds that were killed have left; those of today may still be at work."""
+        for left in self._folder.glob(f"{BUILDING}*"):
+            with contextlib.suppress(OSError):  # gone meanwhile
+                if time.time() - left.stat().st_mtime > ABANDONED_S:
+                    shutil.rmtree(left)
 
     def entries(self, machine: dict[str, str]) -> Iterator[Entry]:
         """Yield every engine that lies here; one built for a machine other than `machine` is foreign."""

@@ -1,8 +1,10 @@
 """Built engines: kept whole or not at all, and refused when they are not what was asked for."""
 
 import json
+import os
 import shutil
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,17 @@ def test_a_build_that_fails_leaves_nothing(tmp_path: Path) -> None:
         store.build(built_for(), fail)
     assert list(tmp_path.iterdir()) == []
     assert store.find(built_for()) is None
+
+
+def test_what_a_killed_build_left_is_removed_by_a_later_one(tmp_path: Path) -> None:
+    killed, running = tmp_path / ".building-killed", tmp_path / ".building-running"
+    for folder in (killed, running):
+        (folder / "engine").mkdir(parents=True)
+        (folder / "engine/engine.bin").write_bytes(b"half of it")
+    two_days_ago = time.time() - 2.0 * 86400.0
+    os.utime(killed, (two_days_ago, two_days_ago))
+    folder = EngineStore(tmp_path).build(built_for(), write)
+    assert sorted(tmp_path.iterdir()) == sorted([running, folder])
 
 
 def test_two_that_build_at_once_both_end_with_a_whole_engine(tmp_path: Path) -> None:
