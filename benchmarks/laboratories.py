@@ -6,7 +6,7 @@ A FOLDER holds one folder per laboratory (or is one itself):
 
     LABORATORY/card.json
     LABORATORY/images/a.tif     grey or colour, any format that cellvigil reads
-    LABORATORY/cells/a.png      label images: 0 background, a number for each cell; the same name as the image
+    LABORATORY/cells/a.png      label images: 0 background, a number for each cell; named as the image
     LABORATORY/nuclei/a.png     label images of nuclei, where there are any
 
 `card.json` says what it is:
@@ -14,9 +14,9 @@ A FOLDER holds one folder per laboratory (or is one itself):
     {"modality": "phase contrast", "pixel_size_um": 0.87, "licence": "CC BY 4.0", "truth": "cells",
      "instances": "labels", "bright_unlabelled": false, "note": "free words"}
 
-`truth` is `cells`, `nuclei` or `both`; `instances` may be `components` where masks are 0 and 255 and each connected part
-is one instance; `bright_unlabelled` says that nobody outlined bright rounded cells, so that they are no mistakes. A field
-without truth for cells is scored on its nuclei alone.
+`truth` is `cells`, `nuclei` or `both`; `instances` may be `components` where masks are 0 and 255 and each connected
+part is one instance; `bright_unlabelled` says that nobody outlined bright rounded cells, so that they are no mistakes.
+A field without truth for cells is scored on its nuclei alone.
 
 Within a laboratory counts are summed over its fields; laboratories are never pooled. `doubt` counts fields that the
 segmenter refused to rely on; `wrong without doubt` those below 0.4 AP50 that it answered all the same. With --simulated
@@ -33,11 +33,11 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from machine import machine
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scipy import ndimage
 
-from machine import machine
 from monitor.errors import CellvigilError, FrameRejected
 from monitor.frames.frame import Frame
 from monitor.frames.reader import SUFFIXES, ReadLimits, read_frame
@@ -144,7 +144,13 @@ def _truth(image: Path, kind: str, card: Card, least_px: int) -> NDArray[np.int3
 
 
 def scored(
-    name: str, modality: str, licence: str, fields: Iterator[LaboratoryField], segmenter: Segmenter, *, ignore_bright: bool
+    name: str,
+    modality: str,
+    licence: str,
+    fields: Iterator[LaboratoryField],
+    segmenter: Segmenter,
+    *,
+    ignore_bright: bool,
 ) -> Row:
     """Segment every field of a laboratory in one pass and score it."""
     cells: list[Matches] = []
@@ -202,7 +208,9 @@ def report(rows: list[Row], segmenter: Segmenter) -> dict[str, object]:
 
 def table(rows: list[Row]) -> str:
     """Return the rows as text, one line per laboratory."""
-    head = f"{'laboratory':26}{'fields':>7}{'cells':>7}{'AP50':>7}{'F1':>7}{'area':>7}{'nuclei':>8}{'F1':>7}{'area':>7}{'doubt':>7}{'wrong':>7}"
+    names = ("cells", "AP50", "F1", "area", "nuclei", "F1", "area", "doubt", "wrong")
+    widths = (7, 7, 7, 7, 8, 7, 7, 7, 7)
+    head = f"{'laboratory':26}{'fields':>7}" + "".join(f"{name:>{w}}" for name, w in zip(names, widths, strict=True))
     lines = [head]
     for row in rows:
         numbers = [row.ap50, row.f1, row.area_ratio]

@@ -1,4 +1,4 @@
-"""Where simulated cells lie: singly, in parallel streams, in islands and sheets; label images before anything is inside."""
+"""Where simulated cells lie: singly, in parallel streams, in islands and sheets."""
 
 import math
 from dataclasses import dataclass, replace
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, spatial
 
 from monitor.synthetic.body import Body, Kind, drawn
+from monitor.synthetic.parts import largest_part
 
 Pattern = Literal["single", "streams", "islands", "sheet"]
 TRIES = 10
@@ -19,7 +20,11 @@ LEAST_SHARE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """Which cells there are; kinds with their shares. covered: 0 to 1; overlap: share of a body that may lie under others."""
+    """Which cells there are.
+
+    kinds: with their shares; typical_um2: area; covered: 0 to 1; aspect: of spindles; ruffle: wander of outlines;
+    aligned: share of cells that follow the common direction; overlap: share of a body that may lie under others.
+    """
 
     pattern: Pattern
     kinds: tuple[tuple[Kind, float], ...]
@@ -51,7 +56,7 @@ def arranged(crowd: Crowd, shape: tuple[int, int], pixel_um: float, random: np.r
 def _strewn(crowd: Crowd, shape: tuple[int, int], pixel_um: float, random: np.random.Generator) -> list[Placed]:
     extent = np.array(shape) * pixel_um
     taken = np.zeros(shape, bool)
-    y_um, x_um = ((np.arange(side) + 0.5) * pixel_um for side in shape)
+    y_um, x_um = ((np.arange(side, dtype=np.float64) + 0.5) * pixel_um for side in shape)
     common, bend = random.uniform(0.0, np.pi), random.normal(0.0, 1.2, 2)
     cells: list[Placed] = []
     centres = np.zeros((0, 3))
@@ -105,16 +110,20 @@ def _placed(
         return None
     tight = ndimage.find_objects(inside.astype(np.int8))[0]
     inside = inside[tight]
-    rows, columns = (slice(whole.start + part.start, whole.start + part.stop) for whole, part in zip((rows, columns), tight, strict=True))
-    free = _largest(inside & ~taken[rows, columns])
+    rows, columns = (
+        slice(whole.start + part.start, whole.start + part.stop)
+        for whole, part in zip((rows, columns), tight, strict=True)
+    )
+    free = largest_part(inside & ~taken[rows, columns])
     whole = int(inside.sum())
     if free.sum() < LEAST_SHARE * whole:
         return None
     hidden = 1.0 - free.sum() / whole
-    lies_over = inside if hidden <= overlap else free
+    if hidden <= overlap:
+        return Placed((rows, columns), inside, free, body.kind)
     # one pixel of room between neighbours that do not overlap
-    own = free if hidden <= overlap else _largest(free & ~ndimage.binary_dilation(taken[rows, columns] & inside))
-    return Placed((rows, columns), lies_over, own, body.kind) if own.sum() >= 20 else None
+    own = largest_part(free & ~ndimage.binary_dilation(taken[rows, columns] & inside))
+    return Placed((rows, columns), own, own, body.kind) if own.sum() >= 20 else None
 
 
 def _tissue(crowd: Crowd, shape: tuple[int, int], pixel_um: float, random: np.random.Generator) -> list[Placed]:
@@ -136,7 +145,9 @@ def _tissue(crowd: Crowd, shape: tuple[int, int], pixel_um: float, random: np.ra
     _, nearest = spatial.cKDTree(seeds @ squeeze.T).query(coordinates @ squeeze.T, workers=1)
     labels = (nearest + 1).reshape(shape).astype(np.int32)
     if crowd.pattern == "islands":
-        shore = ndimage.gaussian_filter(random.standard_normal(shape).astype(np.float32), random.uniform(25, 70) / pixel_um)
+        shore = ndimage.gaussian_filter(
+            random.standard_normal(shape).astype(np.float32), random.uniform(25, 70) / pixel_um
+        )
         land = shore > np.quantile(shore, 1.0 - crowd.covered)
         inside = np.bincount(labels[land], minlength=labels.max() + 1) / np.maximum(np.bincount(labels.ravel()), 1)
         labels = np.where(inside[labels] > 0.5, labels, 0)
@@ -148,18 +159,10 @@ def _tissue(crowd: Crowd, shape: tuple[int, int], pixel_um: float, random: np.ra
     for index, window in enumerate(ndimage.find_objects(labels), start=1):
         if window is None:
             continue
-        inside = np.pad(labels[window] == index, 1)
+        body: NDArray[np.bool_] = np.pad(labels[window] == index, 1)
         if apart:
-            inside = ndimage.binary_erosion(inside, iterations=apart)
-        inside = _largest(inside)[1:-1, 1:-1]
-        if inside.sum() >= 40:
-            cells.append(Placed(window, inside, inside, "flat"))
+            body = ndimage.binary_erosion(body, iterations=apart)
+        body = largest_part(body)[1:-1, 1:-1]
+        if body.sum() >= 40:
+            cells.append(Placed(window, body, body, "flat"))
     return cells
-
-
-def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    labels, count = ndimage.label(mask)
-    if count <= 1:
-        return mask
-    kept: NDArray[np.bool_] = labels == 1 + np.bincount(labels.ravel())[1:].argmax()
-    return kept

@@ -35,7 +35,9 @@ class Body:
         """Return a radius that holds the whole outline."""
         if self.kind == "spindle":
             return 1.25 * float(np.sqrt(self.area_um2 * self.aspect)) + 3.0
-        return float(np.sqrt(self.area_um2 / np.pi) * (3.2 if self.kind == "stellate" else 1.9 * self.aspect**0.5)) + 3.0
+        return (
+            float(np.sqrt(self.area_um2 / np.pi) * (3.2 if self.kind == "stellate" else 1.9 * self.aspect**0.5)) + 3.0
+        )
 
 
 def drawn(body: Body, y_um: NDArray[np.float64], x_um: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -90,9 +92,7 @@ def _stellate(
     return inside
 
 
-def _blob(
-    body: Body, u: NDArray[np.float64], v: NDArray[np.float64], random: np.random.Generator
-) -> NDArray[np.bool_]:
+def _blob(body: Body, u: NDArray[np.float64], v: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.bool_]:
     radius = np.sqrt(body.area_um2 / np.pi)
     stretch = np.sqrt(body.aspect)
     angle = np.arctan2(v * stretch, u / stretch)

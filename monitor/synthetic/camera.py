@@ -15,8 +15,9 @@ class Camera:
     """How an image becomes counts.
 
     stray: light that never saw the object, over that which did; unevenness: fall of the light towards a corner;
-    photons: of the empty field, per pixel; read_noise: of the empty field's counts; background: counts of the empty
-    field over full scale, less where the picture would be saturated; bits: 8 or 16; jpeg: quality of 1 to 95, None for none (8 bits only).
+    photons: of the empty field, per pixel; read_noise: as a fraction of the empty field's counts; background: counts of
+    the empty field over full scale, less where the picture would be saturated; bits: 8 or 16; jpeg: quality of 1 to 95,
+    None for none (8 bits only).
     """
 
     stray: float = 0.1

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from monitor.synthetic.arrangement import Crowd
+from monitor.synthetic.body import Kind
 from monitor.synthetic.camera import Camera
 from monitor.synthetic.inner import Style
 from monitor.synthetic.scene import Litter, Scene, SceneSpec, simulate_scene
@@ -11,7 +12,7 @@ from monitor.synthetic.wave_optics import Microscope
 FIELDS = 3
 FIRST_SEED = 910_000
 
-MIXED = (("spindle", 0.5), ("stellate", 0.3), ("flat", 0.2))
+MIXED: tuple[tuple[Kind, float], ...] = (("spindle", 0.5), ("stellate", 0.3), ("flat", 0.2))
 
 FOREIGN: dict[str, SceneSpec] = {
     # narrow ring far out in a wide pupil, hardly absorbing

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from monitor.synthetic.parts import largest_part
+
 
 @dataclass(frozen=True, slots=True)
 class Style:
@@ -13,9 +15,9 @@ class Style:
 
     peak: of the thickest place of a typical cell, 0.2 to 2 (a cell 3 to 6 um thick whose index exceeds water's by 0.01
     to 0.04: Curl et al. 2005, Barer 1952); lamella: path of the thin rim, 0.06 to 0.5; edge_um: over which the rim
-    rises, 0.5 to 3.5; dome: power of the rise to the middle, 0.6 to 2.6; nucleus: step of the nucleus, -0.35 to 0.25 (its
-    index lies below the cytoplasm's, Schuermann et al. 2016, or above, with what surrounds it); soft_um: width of that
-    step; envelope: rim of the nucleus, 0 to 0.3; nucleoli: 0.15 to 0.9; granules: 0 to 0.6; grain_um: their radius, 0.3
+    rises, 0.5 to 3.5; dome: power of the rise to the middle, 0.6 to 2.6; nucleus: step of the nucleus, -0.35 to 0.25
+    (its index lies below the cytoplasm's, Schuermann et al. 2016, or above, with what surrounds it); soft_um: width of
+    that step; envelope: rim of the nucleus, 0 to 0.3; nucleoli: 0.15 to 0.9; granules: 0 to 0.6; grain_um: their radius, 0.3
     to 0.8; ruffles: near the border, 0 to 0.4; nucleus_um2: area of a typical nucleus, 45 to 420; two: share of cells
     with two nuclei; lobed: share of lobed nuclei.
     """
@@ -56,7 +58,11 @@ def filled(body: NDArray[np.bool_], pixel_um: float, style: Style, random: np.ra
     area = float(body.sum()) * pixel_um**2
     radial, nuclei = _nuclei(body, depth, pixel_um, area, style, random)
     # the larger a cell spreads, the flatter it is
-    peak = style.peak * float(np.clip((1200.0 / max(area, 100.0)) ** 0.35, 0.5, 2.0)) * float(np.exp(random.normal(0, 0.2)))
+    peak = (
+        style.peak
+        * float(np.clip((1200.0 / max(area, 100.0)) ** 0.35, 0.5, 2.0))
+        * float(np.exp(random.normal(0, 0.2)))
+    )
     near = np.exp(-0.5 * (np.maximum(radial - 1.0, 0.0) / 1.6) ** 2)
     rim = style.lamella * (1.0 - np.exp(-depth / style.edge_um))
     dome = (1.0 - style.lamella) * (depth / deepest) ** style.dome * (0.35 + 0.65 * near)
@@ -64,12 +70,14 @@ def filled(body: NDArray[np.bool_], pixel_um: float, style: Style, random: np.ra
     crowd = np.exp(-0.5 * ((radial - 1.5) / 0.6) ** 2) + 0.25
     coarse = _grains(body.shape, 2.2 / pixel_um, random)
     border = np.exp(-0.5 * ((depth - 1.5 * style.edge_um - 0.8) / (style.edge_um + 0.6)) ** 2)
-    texture = style.granules * 0.35 * crowd * grains * np.minimum(depth / 1.5, 1.0) + style.ruffles * 0.5 * border * coarse
+    texture = (
+        style.granules * 0.35 * crowd * grains * np.minimum(depth / 1.5, 1.0) + style.ruffles * 0.5 * border * coarse
+    )
     plain = rim + dome
     without = np.where(body, np.maximum(plain + texture, 0.0), 0.0)
     inside = _step((1.0 - radial) * np.sqrt(style.nucleus_um2 / np.pi), style.soft_um)
     seam = np.exp(-0.5 * ((radial - 0.95) * np.sqrt(style.nucleus_um2 / np.pi) / 0.45) ** 2)
-    core = plain * (1.0 + 0.0) + style.nucleus + _nucleoli(nuclei, pixel_um, style, random)
+    core = plain + style.nucleus + _nucleoli(nuclei, pixel_um, style, random)
     smooth = 0.25 * style.granules * 0.35 * grains
     whole = (1.0 - inside) * (plain + texture) + inside * (core + smooth) + style.envelope * seam * (nuclei.max() > 0)
     path = np.where(body, np.maximum(whole, 0.02), 0.0)
@@ -104,11 +112,13 @@ def _nuclei(
     for index in range(count):
         place = centre + axis * (index - (count - 1) / 2.0) * 2.4 * radius * long * (1.0 if count > 1 else 0.0)
         own = np.full(body.shape, 99.0)
-        for lobe in range(lobes):
+        for _ in range(lobes):
             shift = random.normal(0.0, 0.75 * radius, 2) if lobes > 1 else np.zeros(2)
-            own = np.minimum(own, _ellipse(grid, place + shift, axis, radius * (0.62 if lobes > 1 else 1.0), long, random))
+            own = np.minimum(
+                own, _ellipse(grid, place + shift, axis, radius * (0.62 if lobes > 1 else 1.0), long, random)
+            )
         outline = (own < 1.0) & (depth > 0.5 * pixel_um + 0.25) & (nuclei == 0)
-        outline = _largest(outline)
+        outline = largest_part(outline)
         if outline.sum() * pixel_um**2 >= 0.4 * nucleus / (1 if count == 1 else 2):
             nuclei[outline] = nuclei.max() + 1
             radial = np.minimum(radial, own)
@@ -166,11 +176,3 @@ def _grains(shape: tuple[int, ...], sigma: float, random: np.random.Generator) -
 def _step(distance: NDArray[np.float64], soft: float) -> NDArray[np.float64]:
     smooth: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-np.clip(4.0 * distance / soft, -30.0, 30.0)))
     return smooth
-
-
-def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    labels, count = ndimage.label(mask)
-    if count <= 1:
-        return mask
-    kept: NDArray[np.bool_] = labels == 1 + np.bincount(labels.ravel())[1:].argmax()
-    return kept

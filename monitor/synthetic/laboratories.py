@@ -1,10 +1,10 @@
 """Laboratories drawn at random: cells, contrast method, objective, camera; the ranges that the network is taught on.
 
-Ranges come from makers' public tables of objectives and phase rings (apertures 0.25 to 0.5 for 10 to 20 times, rings at
-a third to two thirds of the pupil that absorb 40 to 90 % of the light), from measured refractive indices of cells
-(sources in `inner.Style`), from sizes of adherent cells (Oja et al. 2018: mesenchymal cells 1,800 to 2,500 um2 and up to
-4.8 times that; epithelial and round cells 150 to 800 um2), and, where nothing is published, from what looks like real
-frames of the shared sets, said as a choice of ours: cloud, litter, stray light, unevenness.
+Ranges come from makers' public tables of objectives and phase rings (apertures 0.25 to 0.5 for 10 to 20 times, rings
+at a third to two thirds of the pupil that absorb 40 to 90 % of the light), from measured refractive indices of cells
+(sources in `inner.Style`) and from sizes of adherent cells (Oja et al. 2018: mesenchymal cells 1,800 to 2,500 um2 and
+up to 4.8 times that; epithelial and round cells 150 to 800 um2). Where nothing is published the range is a choice of ours,
+made by looking at real frames: cloud, litter, stray light, unevenness.
 """
 
 from typing import get_args
@@ -57,9 +57,7 @@ def random_laboratory(seed: int) -> SceneSpec:
         aligned=float(random.uniform(0.85, 1.0)) if pattern == "streams" else float(random.choice([0.0, 0.4, 0.9])),
         overlap=float(random.choice([0.0, 0.1, 0.25])),
     )  # fmt: skip
-    contrast = CONTRAST_NAMES[
-        int(random.choice(len(CONTRAST_NAMES), p=[CONTRASTS[name] for name in CONTRAST_NAMES]))
-    ]
+    contrast = CONTRAST_NAMES[int(random.choice(len(CONTRAST_NAMES), p=[CONTRASTS[name] for name in CONTRAST_NAMES]))]
     return SceneSpec(
         (side, side), pixel_size_um, crowd, _style(random, typical, contrast),
         _microscope(random, contrast), _camera(random), _litter(random),

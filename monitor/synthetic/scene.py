@@ -92,9 +92,7 @@ def simulate_scene(seed: int, spec: SceneSpec) -> Scene:
     pixels, _ = expose(image, spec.camera, random)
     noise = noise_of(spec.camera) * spec.pixel_size_um / 2.0 * (1.0 + spec.camera.stray)
     smooth = 0.8 / spec.pixel_size_um
-    by_cells, by_nuclei = (
-        ndimage.gaussian_filter(image - other, smooth) for other in (empty, without_nuclei)
-    )
+    by_cells, by_nuclei = (ndimage.gaussian_filter(image - other, smooth) for other in (empty, without_nuclei))
     cells_known = _known(labels, by_cells, noise, margin_px=2)
     nuclei_known = _known(inside, by_nuclei, noise, margin_px=2) & cells_known
     unsure = hidden[middle, middle][inner]
@@ -143,9 +141,11 @@ def _rounded_up(
     centre = rows.mean(), columns.mean()
     y, x = np.ogrid[: cell.body.shape[0], : cell.body.shape[1]]
     ball = np.clip(1.0 - ((y - centre[0]) ** 2 + (x - centre[1]) ** 2) / (random.uniform(6, 10) / pixel_um) ** 2, 0, 1)
-    for plane in (path, plain):
-        plane[cell.window] += (random.uniform(2.0, 3.5) * np.sqrt(ball)).astype(np.float32)
-    return ndimage.binary_dilation(cell.body | (ball > 0), iterations=2)
+    thick = (random.uniform(2.0, 3.5) * np.sqrt(ball)).astype(np.float32)
+    path[cell.window] += thick
+    plain[cell.window] += thick
+    around: NDArray[np.bool_] = ndimage.binary_dilation(cell.body | (ball > 0), iterations=2)
+    return around
 
 
 def _fibres(
@@ -159,8 +159,9 @@ def _fibres(
         steps = np.arange(0.0, random.uniform(4.0, 22.0) / pixel_um, 0.5)
         at = np.rint(start + np.array([cell.window[0].start, cell.window[1].start]) + steps[:, None] * away).astype(int)
         at = at[(at >= 0).all(1) & (at < path.shape).all(1)]
+        thin = np.float32(random.uniform(0.05, 0.2))
         for plane in (path, plain):
-            plane[at[:, 0], at[:, 1]] = np.maximum(plane[at[:, 0], at[:, 1]], random.uniform(0.05, 0.2))
+            plane[at[:, 0], at[:, 1]] = np.maximum(plane[at[:, 0], at[:, 1]], thin)
 
 
 def _litter(
@@ -176,7 +177,9 @@ def _litter(
         floor[window] += (random.uniform(0.2, 1.8) * spot).astype(np.float32)
         dark[window] += (random.uniform(0.0, 0.5) * (random.random() < 0.3) * spot).astype(np.float32)
     if spec.litter.cloud:
-        cloud = ndimage.gaussian_filter(random.standard_normal([side // 16 + 2 for side in shape]), 40.0 / pixel_um / 16)
+        cloud = ndimage.gaussian_filter(
+            random.standard_normal([side // 16 + 2 for side in shape]), 40.0 / pixel_um / 16
+        )
         cloud = np.kron(cloud / (cloud.std() + 1e-9), np.ones((16, 16)))[: shape[0], : shape[1]]
         floor += (spec.litter.cloud * ndimage.gaussian_filter(cloud, 8.0)).astype(np.float32)
     field = np.exp(1j * floor - dark).astype(np.complex64)
@@ -193,7 +196,8 @@ def _litter(
             taken[window] += (random.uniform(0.0, 0.8) * (height > 100.0) * (ball > 0)).astype(np.float32)
         layer = np.exp(1j * above - taken).astype(np.complex64)
         field = field * propagated(layer, pixel_um, height * random.uniform(0.2, 1.5) * random.choice([-1.0, 1.0]))
-    return field.astype(np.complex64)
+    whole: NDArray[np.complex64] = field.astype(np.complex64)
+    return whole
 
 
 def _around(

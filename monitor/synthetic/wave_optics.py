@@ -85,7 +85,8 @@ def images_of(
             field = fft.ifft2(spectrum * passed, overwrite_x=True)
             image += field.real**2 + field.imag**2
         blank += float(np.abs(passed[0, 0]) ** 2)
-    return [image / np.float32(max(blank, 1e-6)) for image in images]
+    level = np.float32(max(blank, 1e-6))
+    return [np.asarray(image / level, np.float32) for image in images]
 
 
 def propagated(
@@ -147,4 +148,5 @@ def _pupil(y: NDArray[np.float32], x: NDArray[np.float32], microscope: Microscop
 def _sheared(y: NDArray[np.float32], x: NDArray[np.float32], microscope: Microscope) -> NDArray[np.complex64]:
     along = y * np.sin(microscope.direction) + x * np.cos(microscope.direction)
     turned = np.float32(np.pi * microscope.shear_um) * along + np.float32(microscope.bias / 2.0)
-    return np.sin(turned).astype(np.complex64)
+    sheared: NDArray[np.complex64] = np.sin(turned).astype(np.complex64)
+    return sheared
