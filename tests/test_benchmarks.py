@@ -9,8 +9,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
+
+from monitor.synthetic.arrangement import Crowd
+from monitor.synthetic.scene import SceneSpec, simulate_scene
 
 ROOT = Path(__file__).parents[1]
 BENCHMARKS = ROOT / "benchmarks"
@@ -113,3 +118,66 @@ def test_engines_are_measured_with_their_errors(tmp_path: Path) -> None:
 
     assert names_of(report) == {"cpu_fp32", "cpu_fp32_of_matmul_peak"}
     assert report["engines"]["openvino"]["against_eager"]["f1"] > 0.99
+
+
+def laboratory(folder: Path, card: dict[str, Any], *, kinds: tuple[str, ...]) -> None:
+    """Write a laboratory of one simulated field."""
+    scene = simulate_scene(3, SceneSpec((160, 192), 0.9, Crowd("single", (("spindle", 1.0),), 1500.0, 0.3)))
+    planes = {"images": scene.pixels, "cells": scene.cells.astype(np.uint16), "nuclei": scene.nuclei.astype(np.uint16)}
+    for kind in ("images", *kinds):
+        (folder / kind).mkdir(parents=True)
+        Image.fromarray(planes[kind]).save(folder / kind / "a.png")
+    (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
+
+
+CARD = {"modality": "phase contrast", "pixel_size_um": 0.9, "licence": "simulated", "truth": "both"}
+
+
+def scored(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "benchmarks/laboratories.py", *words],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "2"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+
+
+def test_laboratories_are_scored_one_by_one(tmp_path: Path) -> None:
+    laboratory(tmp_path / "all" / "one", CARD, kinds=("cells", "nuclei"))
+    laboratory(tmp_path / "all" / "two", CARD | {"truth": "nuclei"}, kinds=("nuclei",))
+    ended = scored(str(tmp_path / "all"), "--json", str(tmp_path / "scores.json"))
+    assert ended.returncode == 0, ended.stderr
+    report = json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"))
+    one, two = report["laboratories"]
+    assert (one["laboratory"], two["laboratory"]) == ("one", "two")
+    assert one["cells"] > 3
+    assert one["nuclei"] == two["nuclei"] > 3
+    assert one["ap50"] == report["median_over_laboratories"]["ap50"]
+    assert two["ap50"] is None
+    assert two["cells"] == 0
+    assert "two" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("card", "kinds", "told"),
+    [
+        (CARD | {"truth": "cels"}, ("cells", "nuclei"), "card.json is not a laboratory's card"),
+        (CARD, ("cells",), "has no truth for a.png"),
+    ],
+)
+def test_a_laboratory_that_cannot_be_scored_says_what_to_mend(
+    tmp_path: Path, card: dict[str, Any], kinds: tuple[str, ...], told: str
+) -> None:
+    laboratory(tmp_path / "one", card, kinds=kinds)
+    ended = scored(str(tmp_path))
+    assert ended.returncode == 1
+    assert told in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_folder_without_a_laboratory_says_what_it_wants(tmp_path: Path) -> None:
+    ended = scored(str(tmp_path))
+    assert ended.returncode == 1
+    assert "holds no laboratory" in ended.stderr

@@ -16,7 +16,7 @@ from monitor.errors import ModelRefused
 from monitor.network.segnet import SegmentationNetwork
 
 SHIPPED = Path(__file__).parent / "weights" / "segmenter.json"
-"""Card of the weights that come with the package."""
+"""Card of the weights that come with the package and are used where nothing else is said."""
 
 
 class CellConfidence(BaseModel):
@@ -87,14 +87,25 @@ class ModelCard(BaseModel):
     must_not_be_used_for: str
 
 
+def card_file(path: Path) -> Path:
+    """Return the file of a card: `path`, or where it is the mere name of weights that come with the package, theirs.
+
+    >>> card_file(Path("laboratories")) == SHIPPED.with_name("laboratories.json")
+    True
+    """
+    shipped = SHIPPED.with_name(f"{path.name}.json")
+    return shipped if path == Path(path.name) and not path.exists() and shipped.is_file() else path
+
+
 def read_card(path: Path = SHIPPED) -> ModelCard:
-    """Read a model card.
+    """Read a model card, by its file or by the name of weights that come with the package.
 
     Raises
     ------
     ModelRefused
         The card is missing or is not a card.
     """
+    path = card_file(path)
     try:
         return ModelCard.model_validate_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -114,6 +125,7 @@ def load_network(path: Path = SHIPPED) -> tuple[SegmentationNetwork, ModelCard]:
     ModelRefused
         The digest of the weights is not the one on the card (nothing is parsed then), or the file does not fit.
     """
+    path = card_file(path)
     card = read_card(path)
     file = path.parent / card.weights
     try:

@@ -3,8 +3,8 @@
 Ranges come from makers' public tables of objectives and phase rings (apertures 0.25 to 0.5 for 10 to 20 times, rings
 at a third to two thirds of the pupil that absorb 40 to 90 % of the light), from measured refractive indices of cells
 (sources in `inner.Style`) and from sizes of adherent cells (Oja et al. 2018: mesenchymal cells 1,800 to 2,500 um2 and
-up to 4.8 times that; epithelial and round cells 150 to 800 um2). Where nothing is published the range is a choice of ours,
-made by looking at real frames: cloud, litter, stray light, unevenness.
+up to 4.8 times that; epithelial and round cells 150 to 800 um2). Where nothing is published the range is a choice of
+ours, made by looking at real frames: cloud, litter, stray light, unevenness.
 """
 
 from typing import get_args

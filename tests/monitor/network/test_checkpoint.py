@@ -150,3 +150,24 @@ def test_shipped_weights_load_and_are_finite():
     assert all(torch.isfinite(value).all() for value in network.state_dict().values())
     with torch.inference_mode():
         assert torch.isfinite(network(torch.randn(1, 1, 64, 64))).all()
+
+
+def test_weights_of_the_package_go_by_their_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    network, card = load_network(Path("laboratories"))
+    assert card.name != read_card().name
+    assert network.encoder.channels == load_network()[0].encoder.channels
+    # a file or folder of that name goes first, and what is neither is refused as before
+    (tmp_path / "laboratories").write_text("{}", encoding="utf-8")
+    with pytest.raises(ModelRefused, match="not a model card"):
+        read_card(Path("laboratories"))
+    with pytest.raises(ModelRefused, match="does not exist"):
+        read_card(Path("nobodys"))
+
+
+def test_shipped_weights_stay_small_and_say_whose_data_they_learnt_from() -> None:
+    folder = SHIPPED.parent
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 32 * 1024**2
+    notice = (folder / "NOTICE").read_text(encoding="utf-8")
+    for card in folder.glob("*.json"):
+        assert read_card(card).weights in notice
