@@ -48,7 +48,7 @@ class EngineName(StrEnum):
 
 Config = Annotated[Path | None, typer.Option("--config", help="YAML file with settings; see configs/default.yaml.")]
 State = Annotated[Path | None, typer.Option("--state", help="Folder that holds everything a run keeps. [state]")]
-Weights = Annotated[Path | None, typer.Option("--weights", help="Other weights than the default: a model card, or laboratories.")]
+Weights = Annotated[Path | None, typer.Option("--weights", help="Other weights: a model card, or `laboratories`.")]
 Tta = Annotated[bool, typer.Option("--tta", help="Average over eight mirrored and turned copies; eight times as long.")]
 Engine = Annotated[EngineName, typer.Option("--engine", help="What runs the network.")]
 Threads = Annotated[int | None, typer.Option("--threads", help="Of the processor; default: torch's own count.")]

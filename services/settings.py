@@ -115,9 +115,10 @@ class HandoverSettings(Section):
 
 
 class SegmenterSettings(Section):
-    """How frames are segmented; `threads` None leaves the count to torch, `weights` None takes the default ones,
-    `laboratories` the others that come with the package.
+    """How frames are segmented.
 
+    threads: None leaves the count to torch; weights: None takes the default ones, `laboratories` the others that come
+    with the package.
     engine: what runs the network; `auto` takes the fastest that is there and agrees with eager.
     """
 

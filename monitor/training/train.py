@@ -31,8 +31,9 @@ class TrainSettings(BaseModel):
     """How a segmentation network is trained.
 
     steps: length of the whole schedule (linear warm-up, then cosine to a hundredth); average: decay of the
-    exponential moving average of the weights; checkpoint_s: seconds between checkpoints; judge_steps: steps between
-    looks at the averaged weights.
+    exponential moving average of the weights; hold_statistics: normalise by the running statistics and leave them as
+    they are, as serving does: crops of several laboratories in one batch have no common mean; checkpoint_s: seconds
+    between checkpoints; judge_steps: steps between looks at the averaged weights.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,6 +49,7 @@ class TrainSettings(BaseModel):
     weight_decay: Positive = 0.02
     average: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.998
     seed: int = 0
+    hold_statistics: bool = False
     checkpoint_s: Positive = 120.0
     judge_steps: Annotated[int, Field(ge=1)] = 500
     augment: AugmentSettings = AugmentSettings()
@@ -146,6 +148,10 @@ class _Run:
         self._optimizer = torch.optim.AdamW(
             self._network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
+        if settings.hold_statistics:
+            for module in self._network.modules():
+                if isinstance(module, torch.nn.BatchNorm2d):
+                    module.eval()
         if self._file.exists():
             self._load()
 

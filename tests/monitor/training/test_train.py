@@ -190,3 +190,13 @@ def test_averaged_weights_follow_slowly(tmp_path: Path) -> None:
         return sum(float((averaged[name].float() - value.float()).abs().sum()) for name, value in network.items())
 
     assert 0.0 < apart(tmp_path / "quick") <= apart(tmp_path / "slow")
+
+
+def test_held_statistics_stay_as_they_were_while_the_weights_learn(tmp_path: Path) -> None:
+    start = SegmentationNetwork(0.125, 16).state_dict()
+    held = TINY.model_copy(update={"hold_statistics": True, "steps": 3})
+    after = load_file(train(held, groups(), tmp_path, start=start))
+    for name, value in start.items():
+        if name.endswith(("running_mean", "running_var")):
+            assert torch.equal(after[name], value), name
+    assert not torch.equal(after["encoder.stem.weight"], start["encoder.stem.weight"])
