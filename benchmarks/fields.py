@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from monitor.network.checkpoint import SHIPPED, read_card
 from monitor.network.segnet import Map
@@ -88,6 +89,14 @@ def perfect_maps(cells: NDArray[np.int32], nuclei: NDArray[np.int32] | None = No
 def drawn_nuclei(cells: NDArray[np.int32]) -> NDArray[np.int32]:
     """Return a nucleus for each cell, around its geodesic middle: real fields have no true ones."""
     return np.where(centre_map(cells) > 0.75, cells, 0).astype(np.int32)
+
+
+def instances(mask: NDArray[np.generic], least_px: int) -> NDArray[np.int32]:
+    """Return the connected parts (8 neighbours) of a (Y, X) mask as labels from 1, without those that are scraps."""
+    labels, _ = ndimage.label(mask > 0, np.ones((3, 3)))
+    kept = np.bincount(labels.ravel()) >= least_px
+    kept[0] = False
+    return np.where(kept, np.cumsum(kept), 0)[labels].astype(np.int32)
 
 
 def _apart(labels: NDArray[np.int32], index: int) -> NDArray[np.int32]:

@@ -33,10 +33,10 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from fields import instances
 from machine import machine
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from scipy import ndimage
 
 from monitor.errors import CellvigilError, FrameRejected
 from monitor.frames.frame import Frame
@@ -138,9 +138,7 @@ def _truth(image: Path, kind: str, card: Card, least_px: int) -> NDArray[np.int3
     labels = read_frame(found[0], root=folder, pixel_size_um=1.0, limits=ReadLimits()).pixels
     if card.instances == "labels":
         return labels.astype(np.int32)
-    parts, _ = ndimage.label(labels > 0, np.ones((3, 3)))
-    area = np.bincount(parts.ravel())
-    return np.where(area[parts] >= least_px, parts, 0).astype(np.int32)
+    return instances(labels, least_px)
 
 
 def scored(

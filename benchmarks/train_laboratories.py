@@ -18,6 +18,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
+from fields import instances
 from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import load_file
@@ -47,14 +48,6 @@ FINEST_UM = 0.62
 LEAST_CELL_PX, LEAST_NUCLEUS_PX = 60, 30
 SHARES = {"phase": 0.42, "sized": 0.10, "stated": 0.08, "simulated": 0.40}
 """Share of crops of each kind."""
-
-
-def instances(mask: NDArray[np.bool_], least_px: int) -> NDArray[np.int32]:
-    """Return the connected parts of a (Y, X) mask as labels, without scraps."""
-    labels, _ = ndimage.label(mask, np.ones((3, 3)))
-    kept = np.bincount(labels.ravel()) >= least_px
-    kept[0] = False
-    return np.where(kept, np.cumsum(kept), 0)[labels].astype(np.int32)
 
 
 def cells_of(mask: NDArray[np.bool_], nuclei: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -94,7 +94,7 @@ def card_file(path: Path) -> Path:
     True
     """
     shipped = SHIPPED.with_name(f"{path.name}.json")
-    return shipped if path == Path(path.name) and not path.exists() and shipped.is_file() else path
+    return shipped if path == Path(path.name) and not path.is_file() and shipped.is_file() else path
 
 
 def read_card(path: Path = SHIPPED) -> ModelCard:

@@ -34,10 +34,8 @@ def noise_of(camera: Camera) -> float:
     return float(np.hypot(camera.photons**-0.5, camera.read_noise))
 
 
-def expose(
-    intensity: NDArray[np.float32], camera: Camera, random: np.random.Generator
-) -> tuple[NDArray[np.unsignedinteger], NDArray[np.float32]]:
-    """Return counts, (Y, X) uint8 or uint16, of a (Y, X) intensity relative to an empty field, and the light alone."""
+def expose(intensity: NDArray[np.float32], camera: Camera, random: np.random.Generator) -> NDArray[np.unsignedinteger]:
+    """Return counts, (Y, X) uint8 or uint16, of a (Y, X) intensity relative to an empty field."""
     light = _light(intensity.shape, camera.unevenness, random)
     seen = light * (intensity + np.float32(camera.stray)) / np.float32(1.0 + camera.stray)
     noisy = random.normal(seen, np.sqrt(np.maximum(seen, 1e-4) / camera.photons + camera.read_noise**2))
@@ -46,13 +44,13 @@ def expose(
     level = min(camera.background, 0.95 / max(float(np.percentile(seen[::3, ::3], 99.5)), 1e-3))
     counts = np.clip(np.rint(noisy * level * full), 0, full)
     if camera.bits != 8:
-        return counts.astype(np.uint16), light
+        return counts.astype(np.uint16)
     small = counts.astype(np.uint8)
     if camera.jpeg is not None:
         stream = io.BytesIO()
         Image.fromarray(small).save(stream, "JPEG", quality=camera.jpeg)
         small = np.array(Image.open(stream))
-    return small, light
+    return small
 
 
 def _light(shape: tuple[int, ...], unevenness: float, random: np.random.Generator) -> NDArray[np.float32]:

@@ -23,8 +23,8 @@ SEEN = 1.0
 """A cell or nucleus is seen when it changes the image by so many deviations of the noise, averaged over 2 um."""
 FAINT = 0.06
 """Nor is it seen when it changes the image by less than this share of what the plainest do."""
-LEAST_PX = 40
-"""What the frame's border leaves of a cell is unknown below this many pixels."""
+LEAST_PX = 10
+"""What the frame's border leaves of a cell or nucleus is unknown below this many pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def simulate_scene(seed: int, spec: SceneSpec) -> Scene:
     )
     middle = slice(bins // 2, None, bins)
     labels, inside = (np.ascontiguousarray(plane[middle, middle][inner]) for plane in (cells, nuclei))
-    pixels, _ = expose(image, spec.camera, random)
+    pixels = expose(image, spec.camera, random)
     noise = noise_of(spec.camera) * spec.pixel_size_um / 2.0 * (1.0 + spec.camera.stray)
     smooth = 0.8 / spec.pixel_size_um
     by_cells, by_nuclei = (ndimage.gaussian_filter(image - other, smooth) for other in (empty, without_nuclei))
@@ -233,8 +233,7 @@ def _kept(labels: NDArray[np.int32], known: NDArray[np.bool_]) -> tuple[NDArray[
     count = int(labels.max(initial=0))
     area = np.bincount(labels.ravel(), minlength=count + 1)
     sure = np.bincount(labels[known], minlength=count + 1)
-    least = LEAST_PX // 4
-    good = (area >= least) & (sure > 0.8 * area)
+    good = (area >= LEAST_PX) & (sure > 0.8 * area)
     good[0] = False
     names = np.where(good, np.cumsum(good), 0).astype(np.int32)
     return names[labels], (labels > 0) & ~good[labels]

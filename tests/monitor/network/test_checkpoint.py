@@ -157,7 +157,10 @@ def test_weights_of_the_package_go_by_their_name(tmp_path: Path, monkeypatch: py
     network, card = load_network(Path("laboratories"))
     assert card.name != read_card().name
     assert network.encoder.channels == load_network()[0].encoder.channels
-    # a file or folder of that name goes first, and what is neither is refused as before
+    # a folder of that name is no card; a file goes first, and what is neither is refused as before
+    (tmp_path / "laboratories").mkdir()
+    assert read_card(Path("laboratories")) == card
+    (tmp_path / "laboratories").rmdir()
     (tmp_path / "laboratories").write_text("{}", encoding="utf-8")
     with pytest.raises(ModelRefused, match="not a model card"):
         read_card(Path("laboratories"))
