@@ -24,16 +24,19 @@ from PIL import Image
 from monitor.errors import FrameNotReady, FrameRejected
 from monitor.frames import pixel_size
 from monitor.frames.acquisition_time import in_utc, time_of_tag
+from monitor.frames.colour import grey_of
 from monitor.frames.frame import Frame
 from monitor.frames.ome import OmeFacts, leaves_root, looks_like_xml, read_ome
 from monitor.frames.opened import opened_below
 from monitor.frames.pixel_checks import check_pixels
 from monitor.frames.png_structure import SIGNATURE, PngHeader, read_png_header
-from monitor.frames.tiff_plane import check_plane, the_plane
+from monitor.frames.tiff_plane import check_plane, is_colour, the_plane
 from monitor.frames.tiff_structure import TiffPlane, read_planes
 
 Dtype = Literal["uint8", "uint16", "float32"]
 SUFFIXES: dict[str, Literal["tiff", "png"]] = {".tif": "tiff", ".tiff": "tiff", ".png": "png"}
+PNG_SAMPLES = {0: 1, 2: 3, 6: 4}
+"""Samples a pixel of the kinds of PNG that are read: grey, colour, colour with opacity."""
 METADATA_MOST_BYTES = 64 * 1024 * 1024
 """What a file may be larger than its limit of pixels."""
 OVERLAP_MOST = 4
@@ -135,7 +138,7 @@ def read_frame(
     Returns
     -------
     Frame
-        (Y, X) uint8, uint16 or float32 in native byte order, finite, not constant.
+        (Y, X) uint8, uint16 or float32 in native byte order, finite, not constant; colour became grey (`colour`).
 
     Raises
     ------
@@ -173,7 +176,7 @@ def _examine(stream: IO[bytes], path: Path, root: Path, limits: ReadLimits) -> _
     header = read_png_header(stream, path.name)
     dtype = _png_dtype(header, path)
     own_size = pixel_size.plausible(pixel_size.from_png(header), path.name)
-    _check_size(header.shape_px, np.dtype(dtype).itemsize, path, limits)
+    _check_size(header.shape_px, np.dtype(dtype).itemsize * PNG_SAMPLES[header.colour_type], path, limits)
     return _Found(_header(header.shape_px, dtype, own_size, None, path, root), _decode_png, preallocated=False)
 
 
@@ -181,8 +184,8 @@ def _examine_tiff(stream: IO[bytes], path: Path, root: Path, limits: ReadLimits)
     index, plane = the_plane(read_planes(stream, path.name), path.name)
     size = stream.seek(0, 2)
     dtype = check_plane(plane, path.name)
-    _check_size(plane.shape_px, plane.bits // 8, path, limits)
-    if plane.segment_px * plane.bits // 8 > limits.max_bytes:
+    _check_size(plane.shape_px, plane.samples * plane.bits // 8, path, limits)
+    if plane.segment_px * plane.samples * plane.bits // 8 > limits.max_bytes:
         message = f"{path.name} declares tiles of {plane.segment_px} pixels; {limits.max_bytes} bytes are the most"
         raise FrameRejected(f"{message}: export it with smaller tiles or none", reason="too_large")
     preallocated = _check_segments(plane, size, path)
@@ -250,7 +253,7 @@ def _check_segments(plane: TiffPlane, size: int, path: Path) -> bool:
         message = f"{path.name} is damaged: its strips or tiles lie on top of each other; copy it again"
         raise FrameNotReady(message, reason="truncated")
     plain = plane.compression == 1
-    short = plain and int(counts.sum()) < math.prod(plane.shape_px) * plane.bits // 8
+    short = plain and int(counts.sum()) < math.prod(plane.shape_px) * plane.samples * plane.bits // 8
     if counts.size < plane.segments_expected or short:
         raise FrameNotReady(f"{path.name} holds fewer pixels than it declares; copy it again", reason="truncated")
     if not counts.all():
@@ -260,11 +263,14 @@ def _check_segments(plane: TiffPlane, size: int, path: Path) -> bool:
 
 
 def _png_dtype(header: PngHeader, path: Path) -> Dtype:
-    if header.colour_type != 0:
-        message = f"{path.name} is a colour or palette image; export the single grey channel"
+    if header.colour_type not in PNG_SAMPLES:
+        message = f"{path.name} is a palette image or has an opacity; export it as grey or RGB"
         raise FrameRejected(message, reason="rgb")
     if header.bits not in (8, 16):
         message = f"{path.name} has {header.bits} bits per pixel; export it with 8 or 16"
+        raise FrameRejected(message, reason="wrong_dtype")
+    if header.bits == 16 and header.colour_type != 0:
+        message = f"{path.name} is a PNG of 16-bit colour, which is read with 8 bits only; export it as TIFF"
         raise FrameRejected(message, reason="wrong_dtype")
     return "uint8" if header.bits == 8 else "uint16"
 
@@ -275,6 +281,8 @@ def _decoded(found: _Found, stream: IO[bytes], path: Path, out: NDArray[np.gener
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             pixels = np.squeeze(found.decode(stream, out))
+        if pixels.ndim == 3 and {pixels.shape[0], pixels.shape[-1]} & {3, 4}:
+            pixels = grey_of(cast("NDArray[np.unsignedinteger]", pixels), path.name)
     except _BROKEN as error:
         message = f"{path.name} is cut short or damaged ({type(error).__name__}); copy it again"
         raise FrameNotReady(message, reason="truncated") from error
@@ -294,7 +302,7 @@ def _decode_tiff(
         if (page.imagelength, page.imagewidth, page.compression) != (*plane.shape_px, plane.compression):
             message = "two readers of this file disagree about what it declares"
             raise ValueError(message)
-        fits = out is not None and (out.shape, out.dtype) == (plane.shape_px, page.dtype)
+        fits = not is_colour(plane) and out is not None and (out.shape, out.dtype) == (plane.shape_px, page.dtype)
         pixels: NDArray[np.generic] = page.asarray(maxworkers=1, out=out if fits else None)
     return np.invert(pixels, out=pixels) if plane.photometric == 0 else pixels
 

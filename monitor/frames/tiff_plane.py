@@ -54,11 +54,12 @@ def check_plane(plane: TiffPlane, name: str) -> Literal["uint8", "uint16", "floa
     FrameRejected
         `rgb`, `wrong_dtype` or `unsupported_compression`.
     """
-    if plane.samples != 1 or plane.photometric not in (0, 1):
-        message = f"{name} is a colour image; export the single grey channel"
+    grey, colour = plane.samples == 1 and plane.photometric in (0, 1), is_colour(plane)
+    if not grey and not colour:
+        message = f"{name} is a palette image or has {plane.samples} samples a pixel; export it as grey or RGB"
         raise FrameRejected(message, reason="rgb")
     dtype = DTYPES.get((plane.sample_format, plane.bits))
-    if dtype is None or (plane.photometric == 0 and dtype == "float32"):
+    if dtype is None or (dtype == "float32" and (colour or plane.photometric == 0)):
         kind = {1: "unsigned", 2: "signed", 3: "floating-point"}.get(plane.sample_format, "unknown")
         message = f"{name} has {plane.bits}-bit {kind} pixels; export it as 8- or 16-bit unsigned or 32-bit float"
         raise FrameRejected(message, reason="wrong_dtype")
@@ -66,6 +67,11 @@ def check_plane(plane: TiffPlane, name: str) -> Literal["uint8", "uint16", "floa
         message = f"{name} is compressed in a way (TIFF number {plane.compression}) that is not read"
         raise FrameRejected(f"{message}; export it with LZW, deflate or none", reason="unsupported_compression")
     return dtype
+
+
+def is_colour(plane: TiffPlane) -> bool:
+    """Whether a plane is red, green and blue, with or without opacity."""
+    return plane.photometric == 2 and plane.samples in (3, 4)
 
 
 def _declared(plane: TiffPlane) -> int:

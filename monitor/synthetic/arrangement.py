@@ -134,7 +134,7 @@ def _tissue(crowd: Crowd, shape: tuple[int, int], pixel_um: float, random: np.ra
     grid[:, 1] += 0.5 * (grid[:, 0] % 2)
     seeds = (grid - 0.5 + random.normal(0.0, random.uniform(0.15, 0.4), grid.shape)) * step
     coordinates = np.stack(np.meshgrid(*((np.arange(side) + 0.5) * pixel_um for side in shape), indexing="ij"), -1)
-    for scale, strength in ((0.5, 0.16), (0.2, 0.07)):
+    for scale, strength in ((0.5, 0.16), (0.2, 0.03)):
         warp = random.standard_normal((2, *shape)).astype(np.float32)
         for axis in range(2):
             smooth = ndimage.gaussian_filter(warp[axis], scale * step / pixel_um)

@@ -14,11 +14,11 @@ class Style:
     """How the cells of a frame look inside; optical paths in radians at 0.55 um, the rest are fractions of the peak.
 
     peak: of the thickest place of a typical cell, 0.2 to 2 (a cell 3 to 6 um thick whose index exceeds water's by 0.01
-    to 0.04: Curl et al. 2005, Barer 1952); lamella: path of the thin rim, 0.06 to 0.5; edge_um: over which the rim
+    to 0.04: Curl et al. 2005, Barer 1952); lamella: path of the thin rim, 0.04 to 0.5; edge_um: over which the rim
     rises, 0.5 to 3.5; dome: power of the rise to the middle, 0.6 to 2.6; nucleus: step of the nucleus, -0.35 to 0.25
     (its index lies below the cytoplasm's, Schuermann et al. 2016, or above, with what surrounds it); soft_um: width
-    of that step; envelope: rim of the nucleus, 0 to 0.3; nucleoli: 0.15 to 0.9; granules: 0 to 0.6; grain_um: their
-    radius, 0.3 to 0.8; ruffles: near the border, 0 to 0.4; nucleus_um2: area of a typical nucleus, 45 to 420; two:
+    of that step; envelope: rim of the nucleus, 0 to 0.3; nucleoli: 0.15 to 0.9; granules: 0 to 0.4; grain_um: their
+    radius, 0.2 to 0.6; ruffles: near the border, 0 to 0.4; nucleus_um2: area of a typical nucleus, 45 to 420; two:
     share of cells with two nuclei; lobed: share of lobed nuclei.
     """
 

@@ -42,8 +42,8 @@ def scene_of(seed: int) -> Scene:
 def random_laboratory(seed: int) -> SceneSpec:
     """Draw what a frame of a random laboratory shows."""
     random = np.random.default_rng([seed, 5])
-    # cells are 0.7 to 1.4 times as large on the network's grid as at its own scale; crops scale them further
-    pixel_size_um = _log_uniform(random, 0.6, 1.25)
+    # cells are 0.6 to 1.4 times as large on the network's grid as at its own scale; crops scale them further
+    pixel_size_um = _log_uniform(random, 0.6, 1.5)
     side = int(np.clip(random.uniform(330.0, 480.0) / pixel_size_um, 320, 640)) // 32 * 32
     shares = np.array([population[0] for population in POPULATIONS])
     _, pattern, kinds, cover = POPULATIONS[int(random.choice(len(POPULATIONS), p=shares / shares.sum()))]
@@ -69,15 +69,15 @@ def _style(random: np.random.Generator, typical_um2: float, contrast: Contrast) 
     return Style(
         # a transparent object in brightfield needs more path to be seen
         peak=_log_uniform(random, 0.25, 2.0) * (1.4 if contrast == "brightfield" else 1.0),
-        lamella=_log_uniform(random, 0.08, 0.5),
+        lamella=_log_uniform(random, 0.04, 0.5),
         edge_um=_log_uniform(random, 0.5, 3.5),
         dome=float(random.uniform(0.6, 2.4)),
         nucleus=float(random.uniform(-0.35, 0.25)),
         soft_um=float(random.uniform(0.3, 1.5)),
         envelope=float(random.uniform(0.0, 0.3)),
         nucleoli=float(random.uniform(0.1, 0.9)),
-        granules=0.5 * float(random.beta(1.0, 1.6)),
-        grain_um=float(random.uniform(0.3, 0.8)),
+        granules=0.4 * float(random.beta(1.0, 2.4)),
+        grain_um=float(random.uniform(0.2, 0.6)),
         ruffles=float(random.choice([0.0, random.uniform(0.0, 0.4)])),
         nucleus_um2=nucleus,
         two=float(random.choice([0.0, 0.03, 0.1])),

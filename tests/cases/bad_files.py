@@ -184,13 +184,14 @@ def bomb_in_a_tile(path: Path) -> None:
     path.write_bytes(raw_tiff(tile_fields((40_000, 40_000), len(tile)), tile))
 
 
-def rgb(path: Path) -> None:
-    tifffile.imwrite(path, np.stack([picture(n, np.uint8) for n in range(3)], axis=-1), photometric="rgb")
+def transparent(path: Path) -> None:
+    channels = np.stack([picture(n, np.uint8) for n in range(4)], axis=-1)
+    tifffile.imwrite(path, channels, photometric="rgb", extrasamples=["unassalpha"])
 
 
-def rgb_png(path: Path) -> None:
+def transparent_png(path: Path) -> None:
     with path.open("wb") as stream:
-        Image.fromarray(np.stack([picture(n, np.uint8) for n in range(3)], axis=-1)).save(stream, "PNG")
+        Image.fromarray(np.stack([picture(n, np.uint8) for n in range(4)], axis=-1)).save(stream, "PNG")
 
 
 def with_nan(path: Path) -> None:
@@ -291,7 +292,7 @@ BAD_FILES: dict[str, tuple[Callable[[Path], None], str]] = {
     "compressed-20000": (compressed_20000_squared, "too_large"),
     "bomb-in-a-strip": (bomb_in_a_strip, "truncated"),
     "bomb-in-a-tile": (bomb_in_a_tile, "too_large"),
-    "rgb": (rgb, "rgb"),
+    "transparent": (transparent, "rgb"),
     "nan": (with_nan, "not_finite"),
     "infinity": (with_infinity, "not_finite"),
     "constant": (constant, "constant"),

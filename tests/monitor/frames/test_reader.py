@@ -32,9 +32,9 @@ from cases.bad_files import (
     png_20000_squared,
     png_chunk,
     raw_tiff,
-    rgb_png,
     save,
     tile_fields,
+    transparent_png,
     truncated_png,
 )
 from numpy.typing import NDArray
@@ -297,7 +297,7 @@ def jpeg_file(path: Path) -> None:
     ("write", "reason", "name"),
     [
         other(truncated_png, "truncated", "a.png"),
-        other(rgb_png, "rgb", "a.png"),
+        other(transparent_png, "rgb", "a.png"),
         other(png_20000_squared, "too_large", "a.png"),
         other(lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n"), "header_only", "a.png"),
         other(lambda path: Image.new("1", (80, 80)).save(path), "wrong_dtype", "a.png"),
