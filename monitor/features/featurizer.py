@@ -12,6 +12,7 @@ from monitor.features.label_runs import LabelRuns, Vector, label_runs, sums_and_
 from monitor.features.population import crowding, fractions, summarise
 from monitor.features.shape import Shapes, eccentricity_of, measure_shapes
 from monitor.frames.frame import Frame
+from monitor.frames.hidden import hidden_in
 from monitor.side_by_side import both
 
 THIN_PX = 0.01
@@ -43,7 +44,7 @@ def measure(
     Parameters
     ----------
     frame
-        The frame, for intensities and scale.
+        The frame, for intensities and scale; what a field stop or a scale bar hides is no area of it.
     cells, nuclei
         (Y, X) int32 label images, ids from 1 without gaps, every nucleus within one cell.
     families
@@ -62,8 +63,10 @@ def measure(
         raise ValueError(message)
     size = frame.pixel_size_um
     runs, nucleus_runs = both(partial(label_runs, cells), partial(label_runs, nuclei))
+    hidden = hidden_in(frame.pixels)
+    seen_px = cells.size - (0 if hidden is None else int(hidden.sum()))
     intensity, formed = both(
-        partial(measure_intensity, frame.pixels, runs, size), partial(_formed, cells, runs, nucleus_runs, size)
+        partial(measure_intensity, frame.pixels, runs, size), partial(_formed, cells, runs, nucleus_runs, size, seen_px)
     )
     shapes, parents, nucleus_columns, crowded = formed
     columns = _shape_columns(shapes, size) | nucleus_columns
@@ -83,12 +86,12 @@ def measure(
 
 
 def _formed(
-    cells: NDArray[np.int32], runs: LabelRuns, nucleus_runs: LabelRuns, size: float
+    cells: NDArray[np.int32], runs: LabelRuns, nucleus_runs: LabelRuns, size: float, seen_px: int
 ) -> tuple[Shapes, NDArray[np.int32], dict[str, Vector], dict[str, float]]:
     """Return all that needs label images alone: shapes, parents and columns of nuclei, crowding."""
     shapes = measure_shapes(cells, runs)
     parents, nucleus_columns = _nuclei(shapes, cells, nucleus_runs, size)
-    crowded = crowding(shapes.area, shapes.centroid_y * size, shapes.centroid_x * size, cells.size, size)
+    crowded = crowding(shapes.area, shapes.centroid_y * size, shapes.centroid_x * size, seen_px, size)
     return shapes, parents, nucleus_columns, crowded
 
 

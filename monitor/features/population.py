@@ -60,7 +60,7 @@ def fractions(cells: Mapping[str, Vector], whole: NDArray[np.bool_]) -> dict[str
 def crowding(area_px: Vector, y_um: Vector, x_um: Vector, frame_px: int, pixel_size_um: float) -> dict[str, float]:
     """Return confluency, cells per cm2 and, with two cells or more, the median distance to the nearest neighbour."""
     area_cm2 = frame_px * pixel_size_um**2 / UM2_PER_CM2
-    found = {"confluency": float(area_px.sum()) / frame_px, "cell_density": len(y_um) / area_cm2}
+    found = {"confluency": min(float(area_px.sum()) / frame_px, 1.0), "cell_density": len(y_um) / area_cm2}
     if len(y_um) >= 2:
         places = np.column_stack([y_um, x_um])
         distances, _ = cKDTree(places).query(places, k=2)

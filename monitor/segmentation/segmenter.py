@@ -4,7 +4,7 @@ import hashlib
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from monitor.engine.choice import REFERENCE, make_engine
 from monitor.engine.tiled import TiledEngine
 from monitor.errors import EngineFailure, FrameRejected
 from monitor.frames.frame import Frame
+from monitor.frames.hidden import filled, hidden_in, without_hidden
 from monitor.frames.normalize import normalize
 from monitor.frames.resample import factor_of, pad_to_multiple, resample, restore_labels, restore_map
 from monitor.messages import FrameQuality
@@ -109,8 +110,17 @@ class Segmenter:
     def segment(self, frames: Sequence[Frame]) -> list[Segmentation | FrameRejected]:
         """Return masks, or the reason why there are none, for each frame in order.
 
-        Frames of one size at the network's scale share a batch; a bad frame never touches its neighbours.
+        Frames of one size at the network's scale share a batch; a bad frame never touches its neighbours. What a field
+        stop, a scale bar or text hides (`monitor.frames.hidden`) is filled first and carries no cells.
         """
+        hidden = list(self._threads.map(hidden_in, [frame.pixels for frame in frames]))
+        seen = [frame if where is None else filled(frame, where) for frame, where in zip(frames, hidden, strict=True)]
+        return [
+            found if where is None or isinstance(found, FrameRejected) else _without(found, where)
+            for found, where in zip(self._found(seen), hidden, strict=True)
+        ]
+
+    def _found(self, frames: Sequence[Frame]) -> list[Segmentation | FrameRejected]:
         results: list[Segmentation | FrameRejected | None] = [None] * len(frames)
         for index, segmentation in self._through_device(frames):
             results[index] = segmentation
@@ -130,12 +140,15 @@ class Segmenter:
         FrameRejected
             As `segment` returns it.
         """
-        ready = self._ready(frame)
+        hidden = hidden_in(frame.pixels)
+        seen = frame if hidden is None else filled(frame, hidden)
+        ready = self._ready(seen)
         if isinstance(ready, FrameRejected):
             raise ready
         (maps,) = self._maps([ready])
         cell, nucleus = (restore_map(_sigmoid(maps[plane]), frame.shape) for plane in (Map.CELL, Map.NUCLEUS))
-        return self._decoded(frame, ready, maps), np.stack([nucleus * cell, cell * (1.0 - nucleus)])
+        found = self._decoded(seen, ready, maps)
+        return found if hidden is None else _without(found, hidden), np.stack([nucleus * cell, cell * (1.0 - nucleus)])
 
     def _over_the_cpu(self, frames: Sequence[Frame]) -> Iterator[tuple[int, Segmentation | FrameRejected]]:
         """Yield what was found in each frame; threads normalise and decode while the network is at the next group."""
@@ -224,6 +237,14 @@ class Segmenter:
         cells = restore_labels(found.cells, frame.shape)
         nuclei = restore_labels(found.nuclei, frame.shape)
         return Segmentation(_compact(cells), _compact(nuclei), quality, frame.pixel_size_um)
+
+
+def _without(found: Segmentation, hidden: NDArray[np.bool_]) -> Segmentation:
+    """Return masks without what lies in hidden parts, and the confluency of what is left of the frame."""
+    cells, nuclei = without_hidden(found.cells, found.nuclei, hidden)
+    covered = float((cells > 0)[~hidden].mean())
+    quality = found.quality.model_copy(update={"confluency": covered})
+    return replace(found, cells=_compact(cells), nuclei=_compact(nuclei), quality=quality)
 
 
 def decode(maps: NDArray[np.float32], settings: DecodeSettings, pixel_size_um: float) -> Decoded:

@@ -31,7 +31,7 @@ def luminance(colour: np.ndarray) -> np.ndarray:
 def test_colour_tiff_becomes_its_luminance(path_tif: Path, dtype: str, planar: str, layout: dict[str, object]) -> None:
     colour = three(dtype)
     stored = colour if planar == "contig" else np.moveaxis(colour, -1, 0)
-    tifffile.imwrite(path_tif, stored, photometric="rgb", planarconfig=planar, metadata=None, **layout)
+    tifffile.imwrite(path_tif, stored, photometric="rgb", planarconfig=planar, metadata=None, **layout)  # type: ignore[arg-type]
 
     grey = read(path_tif)
 
