@@ -40,9 +40,9 @@ from cases.wall_fleet import INTERVAL, record_wall, wall_plans, wall_row
 
 from monitor.culture.settings import CultureSettings
 from monitor.features.catalogue import BASE_POPULATION
-from services.predictor import FlaskFolder
-from services.record.sqlite import SqliteRecord
 from services.state_folder import StateFolder
+from services.store.record_sqlite import SqliteRecord
+from services.workers.predictor import FlaskFolder
 
 WIDTH_PX = 1200
 START_S = 180.0

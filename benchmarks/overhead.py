@@ -36,11 +36,11 @@ from monitor.potency.model import load_model
 from monitor.segmentation.quality import QualitySettings, assess
 from monitor.segmentation.segmenter import Segmentation, decode, load_segmenter
 from monitor.synthetic.culture import Culture, demo_fleet
+from services.chain.run import run
+from services.chain.simulated_file import write_frame
 from services.ingest.admission import Admission
-from services.record.sqlite import SqliteRecord
-from services.run import run
 from services.settings import load_settings
-from services.simulated_file import write_frame
+from services.store.record_sqlite import SqliteRecord
 from services.transport.file_blobs import FileLabels
 from services.transport.server import server_status
 

@@ -16,7 +16,7 @@ from monitor.frames.reader import ReadLimits, read_frame
 from monitor.messages import AlarmChanged, AlarmState, EstimateState, PotencyEstimated
 from monitor.segmentation.overlay import render_overlay
 from monitor.synthetic.culture import Culture, CultureSpec, demo_fleet
-from services.record.sqlite import SqliteRecord
+from services.store.record_sqlite import SqliteRecord
 from services.transport.file_blobs import FileLabels
 
 VIEW_PX = 300

@@ -12,7 +12,7 @@ import numpy as np
 from machine import machine
 
 import monitor
-from services.memory import keep_freed_memory
+from services.chain.memory import keep_freed_memory
 
 keep_freed_memory()  # as the workers do; both sides of a comparison profit
 

@@ -71,7 +71,7 @@ def run(
     ] = None,
 ) -> None:
     """Watch a folder and do everything: ingest, segment, estimate, alarm. Stop with Ctrl-C."""
-    from services.console import show_run
+    from services.chain.console import show_run
 
     settings = _settings(config, state, watch, pixel_size, layout)
     if page is not None:
@@ -89,7 +89,7 @@ def demo(
     stay: Annotated[bool, typer.Option("--stay", help="Go on after the play, until Ctrl-C, to look around.")] = False,
 ) -> None:
     """Play four simulated flasks through the whole chain: three get into trouble, one does not."""
-    from services.demo import show_demo
+    from services.chain.demo import show_demo
 
     raise typer.Exit(show_demo(json, folder, seed, page=page, stay=stay))
 
@@ -100,7 +100,7 @@ def results(
     state: State = None,
 ) -> None:
     """Write one row per frame: what it was, what became of it, cells, confluency, potency with interval."""
-    from services.console import write_results
+    from services.chain.console import write_results
 
     write_results(_state_folder(state), csv)
 
@@ -108,7 +108,7 @@ def results(
 @app.command()
 def status(state: State = None) -> None:
     """Show every flask of a state folder, the workers that are alive, and the alarms that stand."""
-    from services.console import show_status
+    from services.chain.console import show_status
 
     raise typer.Exit(show_status(_state_folder(state)))
 
@@ -121,7 +121,7 @@ def overlay(
     every: Annotated[int, typer.Option(help="Every n-th frame of a position.")] = 1,
 ) -> None:
     """Draw the outlines of cells and nuclei on the frames that were segmented, as PNG files."""
-    from services.console import write_overlays
+    from services.chain.console import write_overlays
 
     raise typer.Exit(write_overlays(_state_folder(state), out, flask, every))
 
@@ -150,7 +150,7 @@ def replay(
         raise typer.Exit(replay_rows(_state_folder(state), config, flask, log, as_json=json))
     if folder is None:
         raise typer.BadParameter("name a folder of images, or --rows for the stored rows of --state")
-    from services.replay import replay_folder
+    from services.chain.replay import replay_folder
 
     played = replay_folder(
         folder, into, rate=rate, pattern=pattern, flask=flask, position=position, interval_s=interval
@@ -174,10 +174,9 @@ def worker(
 ) -> None:
     """Run one worker alone, for containers."""
     settings = _settings(config, state, watch, pixel_size, None)
-    from services.supervisor import follow_parent
+    from services.chain.assembly import run_worker
     from services.telemetry import configure_logging
-    from services.transport.signals import install_signals
-    from services.workers import run_worker
+    from services.transport.signals import follow_parent, install_signals
 
     configure_logging(settings.state / "logs", f"{name}-{replica}", terminal=not follow)
     stop = threading.Event()
@@ -199,7 +198,7 @@ def doctor(
     ] = False,
 ) -> None:
     """Check this machine: Python, packages, engines, queue, folders, disk, clock; each line with its mend."""
-    from services.console import show_doctor
+    from services.chain.console import show_doctor
 
     raise typer.Exit(show_doctor(_settings(config, state, watch, None, None), as_json=json, quick=quick))
 
@@ -269,7 +268,7 @@ def segment(
     engine: Engine = EngineName.EAGER,
 ) -> None:
     """Outline cells and nuclei on single images: <stem>_cells.tif and <stem>_nuclei.tif, 0 is background."""
-    from services.segmenting import Outputs, segment_files
+    from services.segmentation.files import Outputs, segment_files
 
     outputs = Outputs(overlay, stain)
     code = segment_files(
@@ -329,7 +328,7 @@ def evaluate_segmenter_(
     engine: Engine = EngineName.EAGER,
 ) -> None:
     """Score the segmenter on labelled images: AP50, AP75, F1, counts, areas, nuclei; a row per field."""
-    from services.segmenting import evaluate_segmenter
+    from services.segmentation.files import evaluate_segmenter
 
     parts = only.split(",") if only else [""]
     code = evaluate_segmenter(
@@ -522,7 +521,7 @@ def layout_check(
     json: Annotated[bool, typer.Option("--json", help="Print a list for programs.")] = False,
 ) -> None:
     """Print what each file name says, and the files that say nothing, before any run."""
-    from services.console import show_layout
+    from services.chain.console import show_layout
 
     raise typer.Exit(show_layout(folder, layout, as_json=json))
 
@@ -558,7 +557,7 @@ def server_status_(state: State = None) -> None:
 @engine_app.command("list")
 def engine_list(state: State = None) -> None:
     """Show what `auto` would try on this machine, and the engines that were built for a state folder."""
-    from services.engines import list_engines
+    from services.segmentation.engines import list_engines
 
     raise typer.Exit(list_engines(_engine_store(state)))
 
@@ -571,7 +570,7 @@ def engine_check(
     threads: Threads = None,
 ) -> None:
     """Hold engines against eager on the shipped frames: only one that agrees may serve."""
-    from services.engines import check_engines
+    from services.segmentation.engines import check_engines
 
     raise typer.Exit(check_engines(name.value if name else "auto", weights, _engine_store(state), threads))
 
@@ -584,7 +583,7 @@ def engine_build(
     threads: Threads = None,
 ) -> None:
     """Build an engine for this machine and a state folder, and check it; `run` takes it from there."""
-    from services.engines import build_engine
+    from services.segmentation.engines import build_engine
 
     raise typer.Exit(build_engine(name.value, weights, _engine_store(state), threads))
 

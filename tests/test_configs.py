@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from monitor.errors import SettingsError
-from services.demo import demo_settings
+from services.chain.demo import demo_settings
 from services.settings import Settings, load_settings
 
 ROOT = Path(__file__).parents[1]

@@ -17,9 +17,9 @@ import tifffile
 import yaml
 
 from services.doctor.queue_server import ask_queue, running_checks
-from services.record.sqlite import SqliteRecord
 from services.settings import load_settings
 from services.state_folder import StateFolder
+from services.store.record_sqlite import SqliteRecord
 from services.transport.server import server_program
 
 ROOT = Path(__file__).parents[1]

@@ -19,9 +19,9 @@ from monitor.messages import AlarmStatus, Channel, OperatorActed, OperatorAction
 from services.alarms.culture_time import culture_time
 from services.alarms.place import opened, settings_of
 from services.clock import SystemClock, make_clock
-from services.ledger import Ledger
-from services.record.sqlite import SqliteRecord
 from services.state_folder import StateFolder
+from services.store.ledger import Ledger
+from services.store.record_sqlite import SqliteRecord
 from services.transport.server import server_status
 
 WAIT_S = 10.0

@@ -15,9 +15,9 @@ from services.alarms.acting import said
 from services.alarms.forecasting import forecast_of, sentences
 from services.alarms.listing import Told, told
 from services.alarms.place import opened, settings_of
-from services.record.sqlite import SqliteRecord
-from services.results import inert
 from services.settings import Settings
+from services.store.record_sqlite import SqliteRecord
+from services.store.results import inert
 
 MINUTE_S, HOUR_S = 60.0, 3600.0
 LONG_S = 2.0 * HOUR_S

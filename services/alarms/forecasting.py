@@ -13,7 +13,7 @@ from monitor.culture.settings import CultureSettings
 from monitor.messages import EstimateState, PotencyEstimated
 from services.alarms.place import opened, settings_of
 from services.demo_model import warn_of_demo
-from services.results import inert
+from services.store.results import inert
 
 HOUR_S = 3600.0
 

@@ -16,11 +16,11 @@ from monitor.errors import SettingsError
 from monitor.messages import AlarmStatus, Channel, OperatorActed
 from services.alarms.acting import UNSEEN, said
 from services.alarms.place import opened
-from services.audit import AuditLine, broken_at
 from services.delivery.outbox import Outbox
 from services.demo_model import warn_of_demo
-from services.results import inert
 from services.state_folder import StateFolder
+from services.store.audit import AuditLine, broken_at
+from services.store.results import inert
 
 URGENCY = {"high": 0, "medium": 1, "low": 2}
 STYLES = {AlarmStatus.UNACKNOWLEDGED: "red", AlarmStatus.LATCHED: "red", AlarmStatus.ACKNOWLEDGED: "yellow"}

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from monitor.errors import SettingsError
-from services.record.sqlite import SqliteRecord
 from services.settings import Settings, load_settings
 from services.state_folder import StateFolder
+from services.store.record_sqlite import SqliteRecord
 
 
 def opened(folder: Path) -> tuple[StateFolder, SqliteRecord]:

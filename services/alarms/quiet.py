@@ -12,8 +12,8 @@ from monitor.messages import Channel
 from services.alarms.place import opened
 from services.delivery.letter import DeliveryState
 from services.delivery.outbox import Outbox
-from services.delivery.silence import Silence
-from services.results import inert
+from services.store.results import inert
+from services.store.silence import Silence
 
 
 def silence(folder: Path, flasks: str, channel: str | None, hours: float, by: str, why: str) -> int:

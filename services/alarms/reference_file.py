@@ -10,7 +10,7 @@ from monitor.culture.rows import FrameRow
 from monitor.errors import SettingsError
 from monitor.messages import MACHINE, AlarmState, Channel
 from services.alarms.place import opened
-from services.record.sqlite import SqliteRecord
+from services.store.record_sqlite import SqliteRecord
 
 HOUR_S = 3600.0
 SPOILED_BY = (Channel.POTENCY, Channel.MORPHOLOGY, Channel.SEGMENTATION, Channel.FROZEN)

@@ -17,8 +17,8 @@ from monitor.culture.settings import CultureSettings
 from monitor.culture.state import fold
 from monitor.messages import AlarmChanged, AlarmState
 from services.alarms.place import opened, settings_of
-from services.record.sqlite import SqliteRecord
-from services.results import inert
+from services.store.record_sqlite import SqliteRecord
+from services.store.results import inert
 
 HOUR_S = 3600.0
 

@@ -18,10 +18,10 @@ from services.assays.recording import plain_unit, record
 from services.assays.standing import Courses
 from services.assays.words import models_of, say, sentence
 from services.demo_model import warn_of_demo
-from services.record.base import Record
-from services.record.sqlite import SqliteRecord
 from services.settings import Settings, load_settings
 from services.state_folder import StateFolder, recorded_state
+from services.store.record import Record
+from services.store.record_sqlite import SqliteRecord
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from monitor.messages import EstimateState
 from monitor.potency.pooled import Matrix, pooled
 from services.assays.facts import Link
 from services.assays.models import KnownModel
-from services.record.base import Record
+from services.store.record import Record
 
 History = list[tuple[FrameRow, Step]]
 

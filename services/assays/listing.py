@@ -11,8 +11,8 @@ from services.assays.log import read_facts
 from services.assays.standing import Course, Courses
 from services.assays.words import models_of, say, sentence
 from services.demo_model import warn_of_demo
-from services.results import inert
 from services.state_folder import recorded_state
+from services.store.results import inert
 
 
 def list_command(folder: Path, flask: str | None, *, every: bool, as_json: bool) -> int:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from monitor.errors import BackPressure, SettingsError
 from services.assays.facts import ASSAY_FACT, AssayFact, fact_id_of
-from services.seal import sealed
+from services.store.seal import sealed
 
 VERSION = 1
 SCHEMA = f"""

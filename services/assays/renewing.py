@@ -22,8 +22,8 @@ from services.assays.models import KnownModel
 from services.assays.score import Recorded, recorded_results, scored
 from services.assays.words import coverage_in_words, models_of, say
 from services.demo_model import warn_of_demo
-from services.record.sqlite import SqliteRecord
 from services.state_folder import recorded_state
+from services.store.record_sqlite import SqliteRecord
 from services.whole_file import write_whole
 
 AGAIN = 1e-6

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from monitor.potency.agreement import Agreement, Range
 from services.assays.facts import AssayResult
-from services.results import inert
+from services.store.results import inert
 
 
 def say(console: Console, text: str) -> None:

@@ -13,13 +13,13 @@ from monitor.messages import FrameArrived, FrameSegmented
 from monitor.parity import Chosen
 from monitor.potency.model import DEMO, load_model
 from services.bench.frames import Staged
-from services.frame_files import FrameFiles
 from services.ingest.admission import Admission
-from services.predictor import PredictorStage
-from services.record.sqlite import SqliteRecord
-from services.segmenter import SegmenterStage
+from services.store.record_sqlite import SqliteRecord
 from services.transport.file_blobs import FileLabels
 from services.transport.stage import Done, Outcome
+from services.workers.frame_files import FrameFiles
+from services.workers.predictor import PredictorStage
+from services.workers.segmenter import SegmenterStage
 
 T = TypeVar("T")
 

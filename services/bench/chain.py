@@ -13,7 +13,7 @@ from typing import Any
 from monitor.errors import BackPressure, SettingsError
 from monitor.messages import FrameFailed, Message, PotencyEstimated
 from services.bench.frames import Staged, publish
-from services.run import run
+from services.chain.run import run
 from services.settings import ServerSettings, Settings, load_settings
 from services.state_folder import StateFolder
 from services.telemetry import configure_logging

@@ -21,7 +21,7 @@ from services.bench.progress import Teller
 from services.bench.report import Bench, Report, report_of, with_load
 from services.bench.stages import time_stages
 from services.bench.table import show
-from services.memory import keep_freed_memory
+from services.chain.memory import keep_freed_memory
 
 
 def bench(plan: Plan, engines: Path, *, json_file: Path | None, plot_file: Path | None) -> int:

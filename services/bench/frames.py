@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from monitor.synthetic.culture import Culture, CultureSpec
-from services.simulated_file import write_frame
+from services.chain.simulated_file import write_frame
 
 FLASKS = 4
 DIFFERENT = 4

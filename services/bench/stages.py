@@ -33,9 +33,9 @@ from services.bench.plan import Plan
 from services.bench.progress import Teller
 from services.bench.spread import Spread
 from services.ingest.admission import Admission
-from services.predictor import FlaskFolder
-from services.record.sqlite import SqliteRecord
+from services.store.record_sqlite import SqliteRecord
 from services.transport.file_blobs import FileLabels
+from services.workers.predictor import FlaskFolder
 
 T = TypeVar("T")
 

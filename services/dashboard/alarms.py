@@ -30,8 +30,8 @@ from services.dashboard.shapes import (
     ToldLine,
 )
 from services.dashboard.tiles import open_of, unseen_of
-from services.record.sqlite import SqliteRecord
-from services.record.sqlite_flask import sortable
+from services.store.record_flask import sortable
+from services.store.record_sqlite import SqliteRecord
 
 WAIT_S = 3.0
 """How long an action is waited for: a predictor takes it in within two seconds where everything runs."""

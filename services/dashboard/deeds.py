@@ -3,9 +3,9 @@
 import uuid
 from datetime import UTC, datetime
 
-from services.audit import Deed
-from services.record.sqlite import SqliteRecord
 from services.state_folder import StateFolder
+from services.store.audit import Deed
+from services.store.record_sqlite import SqliteRecord
 
 
 def note_deed(state: StateFolder, by: str | None, what: str, subject: str, why: str = "") -> None:

@@ -18,7 +18,6 @@ from pydantic_core import from_json
 from monitor import __version__
 from monitor.errors import BackPressure, SettingsError
 from monitor.messages import MACHINE
-from services.audit import BEGINNING, AuditLine
 from services.dashboard.endpoint import Asked
 from services.dashboard.errors import NotNow
 from services.dashboard.installation import Installation
@@ -27,8 +26,9 @@ from services.dashboard.queue import queue_of
 from services.dashboard.shapes import EngineLine, Health, Live, QueueLine, WorkerLine
 from services.dashboard.tiles import tile_alarms
 from services.delivery.outbox import Outbox
-from services.seal import sealed
 from services.state_folder import StateFolder
+from services.store.audit import BEGINNING, AuditLine
+from services.store.seal import sealed
 from services.transport.bus import Bus
 from services.transport.streams import ALARMS, DEAD, FRAMES, segmented
 

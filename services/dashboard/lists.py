@@ -13,7 +13,6 @@ from pydantic import Field
 from monitor.errors import CellvigilError
 from monitor.frames.reader import SUFFIXES, ReadLimits, read_frame
 from monitor.segmentation.overlay import stretched
-from services.audit import AuditEntry
 from services.dashboard.cursors import NUMBER_MOST, Paged, number_of
 from services.dashboard.endpoint import Asked, Content, etag_of
 from services.dashboard.errors import NotFound
@@ -21,6 +20,7 @@ from services.dashboard.installation import Installation
 from services.dashboard.opened import reading
 from services.dashboard.pictures import shrunk
 from services.dashboard.shapes import AuditItem, AuditPage, QuarantinedFile, QuarantinePage
+from services.store.audit import AuditEntry
 
 PREVIEW_PX = 320
 PREVIEW_MOST_BYTES = 256 << 20

@@ -151,7 +151,7 @@ class Measurer:
 
 
 def _begin() -> None:
-    from services.supervisor import follow_parent
+    from services.transport.signals import follow_parent
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the page ends this process itself
     os.nice(NICE)
@@ -189,8 +189,8 @@ def _cells(job: Job) -> MeasuredCells:
     from monitor.features.featurizer import measure
     from monitor.frames.reader import ReadLimits
     from monitor.messages import FrameSegmented
-    from services.frame_files import FrameFiles
     from services.transport.file_blobs import FileLabels
+    from services.workers.frame_files import FrameFiles
 
     settings, fact = _settings(job), FrameSegmented.model_validate_json(job.fact)
     labels = FileLabels(Path(job.state) / "masks")

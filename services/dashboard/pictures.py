@@ -25,8 +25,8 @@ from services.dashboard.endpoint import FOREVER, Asked, Content, Given, etag_of
 from services.dashboard.errors import NotFound
 from services.dashboard.frames import segmentation_of
 from services.dashboard.why import cells_of
-from services.frame_files import FrameFiles
 from services.transport.file_blobs import FileLabels
+from services.workers.frame_files import FrameFiles
 
 SIDE_MOST = 8192
 CELL_PX = 160

@@ -14,10 +14,10 @@ from services.dashboard.errors import Conflict, NotFound
 from services.dashboard.installation import Installation
 from services.dashboard.opened import reading
 from services.dashboard.shapes import DeadLetter, DeadLetters, Requeued
-from services.dead_letters import DeadLetter as Dead
-from services.dead_letters import dead_letters, find_dead_letter, requeue
-from services.record.sqlite import SqliteRecord
 from services.state_folder import StateFolder
+from services.store.dead_letters import DeadLetter as Dead
+from services.store.dead_letters import dead_letters, find_dead_letter, requeue
+from services.store.record_sqlite import SqliteRecord
 from services.transport.redis_streams import RedisBus
 from services.transport.server import server_status
 

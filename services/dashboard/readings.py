@@ -20,8 +20,8 @@ from pydantic_core import from_json
 from monitor.culture.standing import AlarmStanding
 from monitor.messages import MACHINE
 from services.dashboard.columns import Columns, Row, moment_of, row_of
-from services.record.sqlite_flask import sortable
 from services.state_folder import StateFolder
+from services.store.record_flask import sortable
 
 PART = 2000
 SUMS_EVERY_S, SUMS_WITHOUT_INDEX_S = 2.0, 30.0

@@ -35,8 +35,8 @@ from services.dashboard.shapes import (
     SeriesAnswer,
 )
 from services.dashboard.thinning import kept, rounded
-from services.record.sqlite import SqliteRecord
 from services.state_folder import StateFolder
+from services.store.record_sqlite import SqliteRecord
 
 Vector = NDArray[np.float64]
 WIDTH_MOST = 4000

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from monitor.messages import AlarmChanged, AlarmState
 from services.clock import Clock, SystemClock
 from services.delivery.letter import COLUMNS, DeliveryState, Letter, letter_of, moment_of, unusable
-from services.delivery.silence import Quiet, nobody_silenced
+from services.store.silence import Quiet, nobody_silenced
 
 SILENCED = "silenced"
 """Stands in `last_error` of a letter that waits for the end of a silence."""

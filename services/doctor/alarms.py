@@ -23,8 +23,8 @@ def check_alarms(settings: Settings) -> Iterator[Check]:
 
 def check_audit(settings: Settings) -> Iterator[Check]:
     """Yield whether the audit log of the state folder fits together; nothing where there is none yet."""
-    from services.audit import BEGINNING, broken_at
-    from services.record.sqlite import SqliteRecord
+    from services.store.audit import BEGINNING, broken_at
+    from services.store.record_sqlite import SqliteRecord
 
     file = StateFolder(settings.state).record
     if not file.is_file():

@@ -7,7 +7,7 @@ from typing import Any
 
 from monitor.culture.rows import ConditionRow
 from monitor.messages import ConditionObserved, FlaskSilent, FrameArrived, OperatorActed
-from services.ledger import Ledger
+from services.store.ledger import Ledger
 from services.transport.bus import Bus
 from services.transport.stage import Publication
 from services.transport.streams import FRAMES, partition_of, segmented

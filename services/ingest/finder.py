@@ -11,8 +11,8 @@ from services.ingest.candidates import Candidates
 from services.ingest.quarantine import Quarantine
 from services.ingest.scanner import is_candidate, is_folder, scan
 from services.ingest.watcher import SIDECAR, Watcher
-from services.ledger import LedgerRow
 from services.settings import WatchSettings
+from services.store.ledger import LedgerRow
 
 SLICE_S = 0.2
 """How long one round may walk the folder."""

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from monitor.messages import MACHINE, Channel, ConditionObserved, FrameArrived
-from services.ledger import LedgerRow
 from services.settings import HealthSettings
+from services.store.ledger import LedgerRow
 
 GIB = 1 << 30
 FUTURE_FRAMES = 3

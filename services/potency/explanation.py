@@ -16,12 +16,12 @@ from monitor.potency.carriers import Carriers, draw_carriers, find_carriers
 from monitor.potency.explain import Driver, explain_frame
 from monitor.potency.model import DEMO, PotencyModel, load_live_model
 from services.demo_model import OF_DEMO, is_of_demo, warn_of_demo
-from services.frame_files import FrameFiles
-from services.record.sqlite import SqliteRecord
 from services.settings import Settings, load_settings
 from services.state_folder import StateFolder, recorded_state
+from services.store.record_sqlite import SqliteRecord
 from services.transport.file_blobs import FileLabels
 from services.whole_file import check_writable, write_png
+from services.workers.frame_files import FrameFiles
 
 
 def explain_command(folder: Path, frame_id: str | None, flask: str | None, out: Path | None, top: int) -> int:

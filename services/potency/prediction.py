@@ -21,7 +21,7 @@ from services.demo_model import warn_of_demo
 from services.potency.circumstances import conditions_of, from_samples
 from services.potency.doubt import doubt_of_table
 from services.potency.table_file import TableFile, read_table
-from services.results import inert
+from services.store.results import inert
 from services.whole_file import check_writable, write_whole
 
 Matrix = NDArray[np.float64]

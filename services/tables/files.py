@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from monitor.errors import SettingsError
-from services.results import inert
+from services.store.results import inert
 from services.tables.columns import TABLES, Column
 
 Value = str | int | float | bool | None

@@ -16,7 +16,7 @@ from monitor.training.augment import AugmentSettings
 from monitor.training.robustness import robustness
 from monitor.training.train import Progress as Step
 from monitor.training.train import TrainSettings, train
-from services.curves import draw_curves
+from services.training.curves import draw_curves
 from services.training.jury import Jury, Record, choose_decode, masks_of, scores, segmenter_of
 from services.training.material import Material, fields_of, gather
 from services.training.outcome import Verdict, before_after, save

@@ -1,8 +1,9 @@
-"""What SIGTERM and SIGINT do to a worker: it finishes what it has in hand, and what has nothing in hand ends."""
+"""What ends a worker: SIGTERM and SIGINT, after what it has in hand, and the loss of its parent."""
 
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -38,3 +39,15 @@ def install_signals(stop: threading.Event) -> None:
 
     for number in STOPPING:
         signal.signal(number, answer)
+
+
+def follow_parent(period_s: float = 1.0) -> None:
+    """Send this process SIGTERM when its parent is gone, so that a killed supervisor leaves no worker behind."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(period_s)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="follow-parent", daemon=True).start()

@@ -11,8 +11,8 @@ from cases.page_state import EMPTY, FLASKS, HARD_FLASK, bring_in, take_in_action
 from cases.wall_fleet import wall_row
 
 from monitor.culture.settings import CultureSettings
-from services.predictor import FlaskFolder
-from services.record.sqlite import SqliteRecord
+from services.store.record_sqlite import SqliteRecord
+from services.workers.predictor import FlaskFolder
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from monitor.culture.rows import CultureRow
 from monitor.culture.settings import CultureSettings
-from services.predictor import FlaskFolder
-from services.record.sqlite import SqliteRecord
 from services.state_folder import StateFolder
+from services.store.record_sqlite import SqliteRecord
+from services.workers.predictor import FlaskFolder
 
 SETTINGS = CultureSettings(baseline_frames=8, window_frames=6)
 

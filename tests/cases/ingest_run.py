@@ -12,9 +12,9 @@ from cases.bad_files import picture, save
 
 from monitor.messages import FlaskSilent, FrameArrived
 from services.clock import Clock, SystemClock
-from services.ingester import Ingester, Progress
-from services.ledger import Ledger, LedgerRow
+from services.ingest.ingester import Ingester, Progress
 from services.settings import DeliverySettings, PredictorSettings, Settings, WatchSettings
+from services.store.ledger import Ledger, LedgerRow
 from services.transport.codec import decode
 from services.transport.memory import MemoryBus, MemoryQueue
 from services.transport.streams import FRAMES, segmented

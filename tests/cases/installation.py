@@ -12,18 +12,18 @@ from monitor.messages import PotencyEstimated
 from monitor.pipeline import Pipeline, PipelineResult
 from monitor.potency.model import load_model
 from monitor.segmentation.segmenter import load_segmenter
-from services.frame_files import FrameFiles
-from services.ingester import ReadLimits
-from services.ledger import Ledger
-from services.record.sqlite import SqliteRecord
-from services.run import RunReport, run
+from services.chain.run import RunReport, run
+from services.chain.supervisor import Supervisor
+from services.ingest.ingester import ReadLimits
 from services.settings import Settings, load_settings
 from services.state_folder import StateFolder
-from services.supervisor import Supervisor
+from services.store.ledger import Ledger
+from services.store.record_sqlite import SqliteRecord
+from services.workers.frame_files import FrameFiles
 
 
 class Installation:
-    """Runs `services.run.run` in a thread and lets a test reach into it."""
+    """Runs `services.chain.run.run` in a thread and lets a test reach into it."""
 
     def __init__(self, folder: Path, **sections: dict[str, Any]) -> None:
         self.watch = folder / "frames"

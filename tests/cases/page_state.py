@@ -22,11 +22,11 @@ from monitor.frames.identity import FrameKey
 from monitor.messages import BlobRef, FrameArrived, FrameQuality, FrameSegmented, OperatorActed
 from monitor.pipeline import Masks, measure_frame
 from monitor.potency.model import DEMO, PotencyModel, load_model
-from services.ledger import Ledger, LedgerRow
-from services.predictor import FlaskFolder
-from services.record.sqlite import SqliteRecord
 from services.state_folder import StateFolder
+from services.store.ledger import Ledger, LedgerRow
+from services.store.record_sqlite import SqliteRecord
 from services.transport.file_blobs import FileLabels
+from services.workers.predictor import FlaskFolder
 
 HARD_FLASK = 'T75 "late" 🧫 <b>7</b>'
 HARD_FILE = "<img src=x onerror=alert(1)>"

@@ -18,8 +18,8 @@ from monitor.pipeline import estimates_from
 from monitor.potency.model import PotencyModel, load_model
 from monitor.potency.table import INDEX, Target, TrainingTable, add_index
 from monitor.potency.train import TrainingPlan, train_potency
-from services.record.sqlite import SqliteRecord
 from services.state_folder import StateFolder
+from services.store.record_sqlite import SqliteRecord
 
 TRAINED = simulated_flasks(donors=6, flasks=5, frames=2)
 UNITS = {"IDO": "pg/mL", "PGE2": "ng/mL"}

@@ -17,8 +17,8 @@ from monitor.culture.state import FlaskState
 from monitor.frames.identity import FrameKey
 from monitor.messages import EstimateState, FlaskSilent, FrameEstimate, FrameQuality
 from monitor.pipeline import estimates_from
-from services.record.sqlite import SqliteRecord
 from services.state_folder import StateFolder
+from services.store.record_sqlite import SqliteRecord
 
 INTERVAL = timedelta(minutes=15)
 NOISE = 5.0

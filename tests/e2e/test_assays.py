@@ -15,7 +15,7 @@ from cases.simulated_flasks import simulated_flasks, write_assays
 from cases.small_frames import write_small_frame
 
 from services.assays.log import read_facts
-from services.record.sqlite import SqliteRecord
+from services.store.record_sqlite import SqliteRecord
 
 FLASKS = simulated_flasks(donors=8, flasks=5, frames=4, seed=9)
 

@@ -20,7 +20,7 @@ KILLS = 22
 
 @pytest.mark.slow
 def test_kills_restarts_and_a_wipe_lose_and_double_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.supervisor.RESTART_MOST_S", 0.5)
+    monkeypatch.setattr("services.chain.supervisor.RESTART_MOST_S", 0.5)
     chance = random.Random(5)
     troubles = {6: _restart_server, 12: _restart_server, 17: _wipe_server}
     installation = Installation(tmp_path, handover={"ring_mb": 4, "slot_mb": 1})

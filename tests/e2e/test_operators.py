@@ -11,7 +11,7 @@ from cases.installation import Installation, wait_for
 from cases.small_frames import write_small_frame
 
 from monitor.messages import AlarmState
-from services.record.sqlite import SqliteRecord
+from services.store.record_sqlite import SqliteRecord
 
 
 def command(installation: Installation, *words: str) -> subprocess.CompletedProcess[str]:

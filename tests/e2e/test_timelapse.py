@@ -7,8 +7,8 @@ import pytest
 from cases.installation import Installation
 from PIL import Image
 
-from services.console import write_overlays
-from services.replay import replay_folder
+from services.chain.console import write_overlays
+from services.chain.replay import replay_folder
 
 SERIES = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "phase_contrast_timelapse"
 

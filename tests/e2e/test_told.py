@@ -9,8 +9,8 @@ from cases.installation import Installation, wait_for
 
 from monitor.messages import AlarmChanged, AlarmState
 from monitor.synthetic.culture import Culture, CultureSpec
-from services.record.sqlite import SqliteRecord
-from services.simulated_file import write_frame
+from services.chain.simulated_file import write_frame
+from services.store.record_sqlite import SqliteRecord
 
 DECLINING = CultureSpec("B", seed=11, n_time_points=24, decline_at=6, decline_to=0.7, decline_h=2.0)
 

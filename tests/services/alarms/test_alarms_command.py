@@ -18,9 +18,9 @@ from services.alarms.acting import Wish, act
 from services.alarms.explanation import explain_alarm
 from services.alarms.listing import list_alarms, show_log
 from services.delivery.outbox import Outbox
-from services.predictor import FlaskFolder
-from services.record.sqlite import SqliteRecord
 from services.state_folder import StateFolder
+from services.store.record_sqlite import SqliteRecord
+from services.workers.predictor import FlaskFolder
 
 ROWS: list[CultureRow] = [
     *(frame_row(number) for number in range(20)),

@@ -12,7 +12,7 @@ from monitor.culture.rows import CultureRow
 from monitor.errors import SettingsError
 from monitor.messages import Channel, OperatorAction
 from services.alarms.rerun import log_of, replay_rows
-from services.record.sqlite import SqliteRecord
+from services.store.record_sqlite import SqliteRecord
 
 ROWS: list[CultureRow] = [
     *(frame_row(number, 100.0 + 3.0 * (number % 3)) for number in range(20)),

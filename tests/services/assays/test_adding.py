@@ -15,9 +15,9 @@ from monitor.potency.bundle import write_manifest
 from monitor.potency.model import load_model
 from services.assays.facts import AssayResult
 from services.assays.log import read_facts
-from services.record.sqlite import SqliteRecord
 from services.settings import load_settings
 from services.state_folder import StateFolder
+from services.store.record_sqlite import SqliteRecord
 
 Assay = Callable[..., tuple[int, str]]
 FLASK = "D1-F1"

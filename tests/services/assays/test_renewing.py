@@ -16,8 +16,8 @@ from monitor.potency.bundle import verify_bundle
 from monitor.potency.model import load_live_model, load_model
 from services.assays.facts import ModelRecalibrated
 from services.assays.log import read_facts
-from services.record.sqlite import SqliteRecord
 from services.state_folder import StateFolder
+from services.store.record_sqlite import SqliteRecord
 
 Assay = Callable[..., tuple[int, str]]
 SIGNED = ("--signed-by", "A. Keller", "--reason", "new ELISA kit")

@@ -15,8 +15,8 @@ from scipy.stats import binomtest
 from monitor.potency.model import DEMO, load_model
 from services.assays.log import read_facts
 from services.assays.picture import BLOCK_PX, INSIDE, OUTSIDE, WIDTH_PX
-from services.record.sqlite import SqliteRecord
 from services.state_folder import StateFolder
+from services.store.record_sqlite import SqliteRecord
 
 Assay = Callable[..., tuple[int, str]]
 

@@ -13,10 +13,10 @@ from live_server import LiveServer
 
 from monitor.errors import SettingsError
 from monitor.messages import FrameFailed, Message, Parked
-from services.dead_letters import dead_letters, find_dead_letter, requeue
-from services.ledger import Ledger, LedgerRow
-from services.record.sqlite import SqliteRecord
 from services.state_folder import StateFolder
+from services.store.dead_letters import dead_letters, find_dead_letter, requeue
+from services.store.ledger import Ledger, LedgerRow
+from services.store.record_sqlite import SqliteRecord
 from services.transport.codec import decode
 from services.transport.memory import MemoryBus
 from services.transport.redis_streams import RedisBus

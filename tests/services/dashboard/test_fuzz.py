@@ -18,8 +18,8 @@ from cases.page_state import SEEN
 from services.dashboard.openapi import described
 from services.dashboard.roles import Role
 from services.dashboard.users import Users
-from services.ledger import Ledger, LedgerRow
 from services.state_folder import StateFolder
+from services.store.ledger import Ledger, LedgerRow
 
 CHECKS = (
     "not_a_server_error",

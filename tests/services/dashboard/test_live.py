@@ -21,10 +21,10 @@ from services.dashboard.in_force import InForce
 from services.dashboard.live import WAITING_MOST, Hub
 from services.dashboard.roles import Role
 from services.dashboard.shapes import AlarmsMessage
-from services.predictor import FlaskFolder
-from services.record.sqlite import SqliteRecord
 from services.settings import Settings
 from services.state_folder import StateFolder
+from services.store.record_sqlite import SqliteRecord
+from services.workers.predictor import FlaskFolder
 
 LATE_S = 2.0
 

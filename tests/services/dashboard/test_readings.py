@@ -16,10 +16,10 @@ from monitor.culture.settings import CultureSettings
 from monitor.messages import Channel, OperatorAction
 from services.dashboard.courses import Courses
 from services.dashboard.readings import Readings
-from services.ledger import Ledger, LedgerRow
-from services.predictor import FlaskFolder
-from services.record.sqlite import SqliteRecord
 from services.state_folder import StateFolder
+from services.store.ledger import Ledger, LedgerRow
+from services.store.record_sqlite import SqliteRecord
+from services.workers.predictor import FlaskFolder
 
 CULTURE = CultureSettings()
 

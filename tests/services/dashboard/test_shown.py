@@ -19,9 +19,9 @@ from services.alarms.forecasting import forecast_of
 from services.alarms.listing import by_urgency
 from services.dashboard.installation import open_installation
 from services.dashboard.shapes import ErrorAnswer, Fleet, SeriesAnswer
-from services.record.sqlite import SqliteRecord
 from services.settings import Settings
 from services.state_folder import StateFolder
+from services.store.record_sqlite import SqliteRecord
 from services.transport.file_blobs import FileLabels
 
 API = "/api/v1"

@@ -9,10 +9,10 @@ from cases.recorded_flasks import make_model, record_flasks
 from cases.simulated_flasks import simulated_flasks
 
 from monitor.potency.model import DEMO, PotencyModel, load_model
-from services.ledger import Ledger
 from services.potency import explanation
 from services.settings import Settings
 from services.state_folder import StateFolder
+from services.store.ledger import Ledger
 
 FLASKS = simulated_flasks(donors=1, flasks=2, frames=2)
 

@@ -20,7 +20,7 @@ from monitor.features.catalogue import CELL, FAMILIES, POPULATION
 from monitor.features.featurizer import measure
 from monitor.frames.frame import Frame
 from services.main import app
-from services.segmenting import write_labels
+from services.segmentation.files import write_labels
 from services.tables.columns import TABLES
 
 SAMPLES = "flask,donor,passage,lot,medium,stimulation,seeded_at\nA1,D7,3,L2,MEM,IFN,2026-03-09T08:00Z\n"

@@ -1,0 +1,1 @@
+"""A whole run: processes assembled, watched, shown."""

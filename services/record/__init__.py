@@ -1,1 +1,0 @@
-"""The record: stored facts behind one protocol; SQLite on one machine."""

@@ -1,0 +1,1 @@
+"""Single images and engines, without a run."""

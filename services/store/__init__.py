@@ -1,0 +1,1 @@
+"""What a run keeps: ledger, record, audit, silences, and what is read back from them."""

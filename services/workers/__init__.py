@@ -1,0 +1,1 @@
+"""Segmenter and predictor, and the frames that they read."""
