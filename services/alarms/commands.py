@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
+from services.command_options import Config, State, state_folder
+
 app = typer.Typer(help="What stands, and what you do about it.", no_args_is_help=True, rich_markup_mode=None)
 
-State = Annotated[Path | None, typer.Option("--state", help="Folder that holds everything a run keeps. [state]")]
 Flask = Annotated[str, typer.Argument(help="Name of the flask.")]
 OneChannel = Annotated[str | None, typer.Argument(help="Channel of the alarm; default: the one that stands.")]
 By = Annotated[str | None, typer.Option("--by", help="Who you are. [your login]")]
@@ -25,7 +26,7 @@ def alarms_list(
     """Show every alarm that is not normal, unseen and urgent ones first; exit code 1 when one is unseen."""
     from services.alarms.listing import list_alarms
 
-    raise typer.Exit(list_alarms(_state_folder(state), flask, suppressed=suppressed, as_json=json))
+    raise typer.Exit(list_alarms(state_folder(state), flask, suppressed=suppressed, as_json=json))
 
 
 @app.command("explain")
@@ -33,7 +34,7 @@ def alarms_explain(flask: Flask, channel: OneChannel = None, state: State = None
     """Say what an alarm is about: since when, how sure, likely cause, what follows, what to do, by when."""
     from services.alarms.explanation import explain_alarm
 
-    raise typer.Exit(explain_alarm(_state_folder(state), flask, channel, as_json=json))
+    raise typer.Exit(explain_alarm(state_folder(state), flask, channel, as_json=json))
 
 
 @app.command("ack")
@@ -87,7 +88,7 @@ def alarms_silence(
     """Tell nobody of some alarms for some hours; they are listed all the same, and told afterwards if they stand."""
     from services.alarms.quiet import silence
 
-    raise typer.Exit(silence(_state_folder(state), flasks, channel, hours, _who(by), why))
+    raise typer.Exit(silence(state_folder(state), flasks, channel, hours, _who(by), why))
 
 
 @app.command("silences")
@@ -100,7 +101,7 @@ def alarms_silences(
     """List silences, or end one before its time."""
     from services.alarms.quiet import end_silence, list_silences
 
-    folder = _state_folder(state)
+    folder = state_folder(state)
     raise typer.Exit(end_silence(folder, end, _who(by)) if end else list_silences(folder, as_json=json))
 
 
@@ -113,7 +114,7 @@ def alarms_deliveries(
     """Show which notifications wait for whom, and why; exit code 1 when one was given up."""
     from services.alarms.quiet import list_deliveries
 
-    raise typer.Exit(list_deliveries(_state_folder(state), everything=everything, as_json=json))
+    raise typer.Exit(list_deliveries(state_folder(state), everything=everything, as_json=json))
 
 
 @app.command("log")
@@ -125,7 +126,7 @@ def alarms_log(
     """Print the audit log: who, when, why; exit code 1 when a line was changed by hand."""
     from services.alarms.listing import show_log
 
-    raise typer.Exit(show_log(_state_folder(state), flask, as_json=json))
+    raise typer.Exit(show_log(state_folder(state), flask, as_json=json))
 
 
 def _act(
@@ -141,7 +142,7 @@ def _act(
     from services.alarms.acting import Wish, act
 
     wish = Wish(OperatorAction(action), flask, channel, _who(by), why, hours)
-    raise typer.Exit(act(_state_folder(state), wish))
+    raise typer.Exit(act(state_folder(state), wish))
 
 
 def _who(by: str | None) -> str:
@@ -150,5 +151,27 @@ def _who(by: str | None) -> str:
     return by or getpass.getuser()
 
 
-def _state_folder(state: Path | None) -> Path:
-    return state or Path("state")
+def forecast(
+    state: State = None,
+    flask: Annotated[str | None, typer.Option(help="Only this flask.")] = None,
+    config: Config = None,
+    json: Annotated[bool, typer.Option("--json", help="Print for programs.")] = False,
+) -> None:
+    """Say when potency will cross its floor and when a flask will be confluent, if it goes on as it went."""
+    from services.alarms.forecasting import show_forecasts
+
+    raise typer.Exit(show_forecasts(state_folder(state), flask, config, as_json=json))
+
+
+def train_reference_(
+    out: Annotated[Path, typer.Option(help="File to write; name it in culture.reference.")],
+    state: Annotated[list[Path], typer.Option(help="State folder with good runs; give it several times for more.")],
+    flask: Annotated[
+        list[str] | None, typer.Option(help="A good run; several times. [every flask without such alarms]")
+    ] = None,
+    bin_h: Annotated[float, typer.Option("--hours", min=0.1, help="Width of a time bin.")] = 2.0,
+) -> None:
+    """Gather how past good runs looked, hour by hour, for the morphology alarm."""
+    from services.alarms.reference_file import write_reference
+
+    raise typer.Exit(write_reference(state, out, flask or (), bin_h))

@@ -5,19 +5,19 @@ from typing import Annotated
 
 import typer
 
+from services.command_options import State, state_folder
+
 app = typer.Typer(
     help="Later results of the laboratory, held against the estimates that foretold them.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 
-State = Annotated[Path | None, typer.Option("--state", help="Folder that holds everything a run keeps. [state]")]
 States = Annotated[
     list[Path] | None,
     typer.Option("--state", help="State folder; may be given several times. [state]"),
 ]
 By = Annotated[str | None, typer.Option("--by", help="Who says so. [who is logged in]")]
-DEFAULT = Path("state")
 
 
 @app.command()
@@ -58,11 +58,11 @@ def add(
             raise typer.BadParameter("--from names flasks, values, units and times itself; leave the options away")
         told = entries_of(file, by, comment)
         entries = [entry for entry in told.entries if biomarker is None or entry.biomarker == biomarker]
-        raise typer.Exit(add_command(state or DEFAULT, entries, options, told.notes))
+        raise typer.Exit(add_command(state_folder(state), entries, options, told.notes))
     if flask is None or biomarker is None or value is None:
         raise typer.BadParameter("give --flask, --biomarker and --value, or a file of results with --from")
     entry = entry_of(flask, biomarker, value, units, at, by, comment)
-    raise typer.Exit(add_command(state or DEFAULT, [entry], options))
+    raise typer.Exit(add_command(state_folder(state), [entry], options))
 
 
 @app.command()
@@ -76,7 +76,7 @@ def withdraw(
     from services.assays.adding import withdraw_command
     from services.assays.entry import whoever
 
-    raise typer.Exit(withdraw_command(state or DEFAULT, result, by or whoever(), reason))
+    raise typer.Exit(withdraw_command(state_folder(state), result, by or whoever(), reason))
 
 
 @app.command("list")
@@ -89,7 +89,7 @@ def list_(
     """Show the results that count, each beside its estimate."""
     from services.assays.listing import list_command
 
-    raise typer.Exit(list_command(state or DEFAULT, flask, every=every, as_json=json))
+    raise typer.Exit(list_command(state_folder(state), flask, every=every, as_json=json))
 
 
 @app.command()
@@ -102,7 +102,7 @@ def report(
     """Say how estimates agree with later results: coverage, bias and slope of each biomarker, with their ranges."""
     from services.assays.reporting import report_command
 
-    raise typer.Exit(report_command(state or [DEFAULT], last, json, plot))
+    raise typer.Exit(report_command(state or [state_folder(None)], last, json, plot))
 
 
 @app.command()
@@ -118,4 +118,6 @@ def recalibrate(
     """Write a new version of a model whose intervals follow later results, if left-out flasks bear it out."""
     from services.assays.renewing import recalibrate_command
 
-    raise typer.Exit(recalibrate_command(bundle, out, state or [DEFAULT], signed_by, reason, biomarker, json))
+    raise typer.Exit(
+        recalibrate_command(bundle, out, state or [state_folder(None)], signed_by, reason, biomarker, json)
+    )

@@ -1,7 +1,5 @@
 """What the commands print: live tables on a terminal, plain lines elsewhere."""
 
-import csv
-import json
 import sys
 import threading
 import time
@@ -12,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from monitor.errors import LayoutMismatch, SettingsError
+from monitor.errors import SettingsError
 from services.chain.run import RunReport, run
 from services.chain.supervisor import Supervisor
 from services.clock import Clock, SystemClock
@@ -208,51 +206,6 @@ def write_overlays(folder: Path, out: Path, flask: str | None, every: int) -> in
             written += 1
     print(f"{written} overlays in {out}")
     return 0 if written else 1
-
-
-def show_layout(folder: Path, name: str, *, as_json: bool) -> int:
-    """Print what a folder's file names say; exit code 1 when one of them says nothing."""
-    from monitor.frames.layout import Layout
-    from services.ingest.candidates import source_of
-    from services.ingest.scanner import scan
-
-    if not folder.is_dir():
-        raise SettingsError(f"{folder} is not a folder", reason="no_folder")
-    layout = Layout(name)
-    root = folder.resolve()
-    rows: list[dict[str, str]] = []
-    for entry in scan(root, root, root / ".none"):
-        source = source_of(Path(entry.path), root)
-        try:
-            parsed = layout.parse(source)
-        except LayoutMismatch as error:
-            rows.append({"source": source, "problem": error.reason})
-        else:
-            time_text = parsed.acquired_at.isoformat() if parsed.acquired_at else "from the file"
-            rows.append({"source": source, **parsed.key.model_dump(), "acquired_at": time_text})
-    unmatched = [row for row in rows if "problem" in row]
-    if as_json:
-        print(json.dumps(rows, indent=1))
-    else:
-        writer = csv.writer(sys.stdout, delimiter="\t", lineterminator="\n")
-        writer.writerow(["flask", "position", "channel", "time_point", "acquired_at", "source"])
-        for row in rows:
-            if "problem" not in row:
-                columns = ("flask", "position", "channel", "time_point", "acquired_at", "source")
-                writer.writerow([row[column] for column in columns])
-        for row in unmatched:
-            writer.writerow([f"# {row['problem']}", "", "", "", "", ascii(row["source"])])
-        print(f"# {len(rows) - len(unmatched)} files fit {name!r}, {len(unmatched)} do not")
-    return 1 if unmatched or not rows else 0
-
-
-def show_doctor(settings: Settings, *, as_json: bool, quick: bool) -> int:
-    """Print the doctor's report; return its exit code."""
-    from services.doctor import diagnose, exit_code, render
-
-    checks = diagnose(settings, quick=quick)
-    print(render(checks, as_json=as_json))
-    return exit_code(checks)
 
 
 def _existing(folder: Path) -> StateFolder:

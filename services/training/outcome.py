@@ -14,7 +14,7 @@ from monitor.network.checkpoint import DecodeSettings, read_card, save_network
 from monitor.training.evaluate import Evaluation
 from monitor.training.metrics import Scores
 from monitor.training.train import TrainSettings
-from services.segmentation.files import report_of
+from services.segmentation.evaluation import report_of
 from services.training.material import Material
 from services.training.plan import Plan
 from services.training.stained import StainScores

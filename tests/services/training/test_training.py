@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from monitor.engine.choice import ENGINES
 from monitor.errors import SettingsError
 from monitor.network.checkpoint import SHIPPED, load_network, read_card
-from services.main import EngineName, app
+from services.command_options import EngineName
+from services.main import app
 
 pytestmark = pytest.mark.skipif(not SHIPPED.exists(), reason="the package was built without weights")
 

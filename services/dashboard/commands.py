@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from services.command_options import Config, State, state_folder
+
 app = typer.Typer(
     help="The operator's page in the browser, and who may use it.", no_args_is_help=False, rich_markup_mode=None
 )
@@ -25,8 +27,6 @@ class RoleName(StrEnum):
     ADMIN = "admin"
 
 
-State = Annotated[Path | None, typer.Option("--state", help="Folder that holds everything a run keeps. [state]")]
-Config = Annotated[Path | None, typer.Option("--config", help="YAML file with settings; see configs/default.yaml.")]
 Name = Annotated[str, typer.Argument(help="Name of the user.")]
 TokenName = Annotated[str, typer.Argument(help="Name of the token.")]
 RoleOption = Annotated[RoleName, typer.Option("--role", help="viewer looks, operator acts, admin changes users too.")]
@@ -139,7 +139,7 @@ def _users(state: Path | None) -> Any:  # noqa: ANN401 (Users, whose import is h
     from services.dashboard.users import Users
     from services.state_folder import StateFolder
 
-    return Users(StateFolder(state or Path("state")).users)
+    return Users(StateFolder(state_folder(state)).users)
 
 
 def _role(role: RoleName) -> Any:  # noqa: ANN401 (Role, whose package is imported with the page alone)
@@ -153,7 +153,7 @@ def _note(state: Path | None, what: str, subject: str) -> None:
     from services.dashboard.installation import whoever
     from services.state_folder import StateFolder
 
-    note_deed(StateFolder(state or Path("state")), whoever(), what, subject)
+    note_deed(StateFolder(state_folder(state)), whoever(), what, subject)
 
 
 def _password(file: Path | None) -> str:
