@@ -2,8 +2,11 @@
 
 from torch import Tensor, nn
 
+Affine = tuple[Tensor, Tensor]
+"""Scale and shift of every channel."""
 
-def affine_of(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+
+def affine_of(norm: nn.BatchNorm2d) -> Affine:
     """Return scale and shift of every channel, (C,) float64."""
     assert norm.running_mean is not None
     assert norm.running_var is not None

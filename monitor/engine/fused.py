@@ -15,14 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from monitor.engine.buckets import BucketedEngine
-from monitor.engine.folding import affine_of, folded
+from monitor.engine.folding import Affine, affine_of, folded
 from monitor.errors import EngineFailure
 from monitor.network.decoder import Refine
 from monitor.network.preact import PreActBottleneck
 from monitor.network.segnet import SegmentationNetwork
 
-Affine = tuple[Tensor, Tensor]
-"""Scale and shift of every channel, float32."""
 Convolution = tuple[Tensor, Tensor | None]
 """Weight and bias."""
 

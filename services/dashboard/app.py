@@ -16,7 +16,8 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from monitor.errors import CellvigilError
-from services.dashboard.endpoint import ASK_AGAIN, Answer, Asked, Content, Endpoint, encoded, parsed_body
+from services.dashboard.content import ASK_AGAIN, Content, encoded
+from services.dashboard.endpoint import Answer, Asked, Endpoint, parsed_body
 from services.dashboard.errors import BadRequest, NotAllowed, NotSignedIn, TooLarge, TooMany, Unprocessable, status_of
 from services.dashboard.guard import CSRF_FIELD, CSRF_HEADER, cookies_of, with_safe_headers
 from services.dashboard.installation import Installation
@@ -129,6 +130,7 @@ class Door:
             given=given,
             address=address_of(request),
             cookies=cookies_of(request.headers),
+            routes=ENDPOINTS,
             etag=request.headers.get("if-none-match", "").strip().removeprefix("W/").strip('"') or None,
         )
         answer = await run_in_threadpool(endpoint.call, asked)

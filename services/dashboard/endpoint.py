@@ -1,22 +1,16 @@
 """What a path of the page is: who may ask, what with, what is answered. The table of them is all that there is."""
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from services.dashboard.content import Content
+from services.dashboard.installation import Installation
 from services.dashboard.roles import Role, Visitor
 from services.dashboard.shapes import Shape
-
-if TYPE_CHECKING:
-    from services.dashboard.installation import Installation
-
-FOREVER = "private, max-age=31536000, immutable"
-ASK_AGAIN = "private, no-cache"
-NEVER = "no-store"
 
 
 class Given(BaseModel):
@@ -31,30 +25,19 @@ class Nothing(Given):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request: of whom, where, with what; `given` is of the endpoint's own kind, `etag` what the browser has."""
+    """A request: of whom, where, with what; `given` is of the endpoint's own kind, `etag` what the browser has.
 
-    page: "Installation"
+    routes: every endpoint of the application, for those that describe them.
+    """
+
+    page: Installation
     visitor: Visitor
     path: Mapping[str, str]
     given: Any
     address: str
     cookies: Mapping[str, str]
+    routes: "tuple[Endpoint, ...]"
     etag: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """An answer that is no JSON; `etag` without quotation marks; `template` names what is rendered with `context`."""
-
-    body: bytes = b""
-    media: str = "text/html; charset=utf-8"
-    status: int = 200
-    cache: str = NEVER
-    etag: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    template: str | None = None
-    context: Mapping[str, Any] = field(default_factory=dict)
-    cookie: str | None = None
 
 
 Answer = Shape | Content
@@ -84,21 +67,6 @@ class Endpoint:
     def name(self) -> str:
         """A name that no other endpoint has."""
         return f"{self.method.lower()}_{self.call.__name__.rstrip('_')}"
-
-
-def encoded(shape: BaseModel) -> tuple[bytes, str]:
-    """Return an answer as JSON and its ETag, without quotation marks; what is not a number becomes null."""
-    body = shape.model_dump_json().encode("utf-8", "replace")
-    return body, etag_of(body)
-
-
-def etag_of(*parts: bytes | str) -> str:
-    """Return a short digest of what an answer is made of."""
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part)
-        digest.update(b"\x1f")
-    return digest.hexdigest()[:32]
 
 
 def parsed_body(body: bytes, media: str) -> Any:  # noqa: ANN401 (whatever JSON holds; the endpoint's model judges it)

@@ -2,24 +2,21 @@
 
 import getpass
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from monitor.errors import SettingsError
 from services.clock import Clock
 from services.dashboard.guard import Guard, is_loopback
+from services.dashboard.hub import Hub
 from services.dashboard.in_force import InForce
 from services.dashboard.measuring import Measurer
+from services.dashboard.overview import Overview
 from services.dashboard.pace import LoginPace
+from services.dashboard.picture_cache import PictureCache
 from services.dashboard.rendering import Rendering
 from services.dashboard.users import Users
 from services.demo_model import OF_DEMO, is_of_demo
 from services.settings import DashboardSettings, Settings
 from services.state_folder import StateFolder
-
-if TYPE_CHECKING:
-    from services.dashboard.health import Overview
-    from services.dashboard.live import Hub
-    from services.dashboard.pictures import Kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +30,10 @@ class Installation:
     guard: Guard
     pace: LoginPace
     rendering: Rendering
-    hub: "Hub"
+    hub: Hub
     measurer: Measurer
-    pictures: "Kept"
-    overview: "Overview"
+    pictures: PictureCache
+    overview: Overview
 
     @property
     def settings(self) -> Settings:
@@ -62,12 +59,9 @@ def open_installation(settings: Settings) -> Installation:
     SettingsError
         The settings that a run left in it cannot be used.
     """
-    from services.dashboard.health import Overview
-    from services.dashboard.live import Hub
-    from services.dashboard.pictures import Kept
-
     state = StateFolder(settings.state.resolve())
     users, in_force = Users(state.users), InForce(state, settings)
+    hub = Hub(state, in_force, settings.dashboard.live_most)
     return Installation(
         state=state,
         own=settings.dashboard,
@@ -76,10 +70,10 @@ def open_installation(settings: Settings) -> Installation:
         guard=Guard(users, settings.dashboard, whoever()),
         pace=LoginPace(),
         rendering=Rendering(),
-        hub=Hub(state, in_force, settings.dashboard.live_most),
+        hub=hub,
         measurer=Measurer(),
-        pictures=Kept(),
-        overview=Overview(),
+        pictures=PictureCache(),
+        overview=Overview(state, in_force, hub.readings),
     )
 
 

@@ -13,8 +13,9 @@ from pydantic import Field
 from monitor.errors import CellvigilError
 from monitor.frames.reader import SUFFIXES, ReadLimits, read_frame
 from monitor.segmentation.overlay import stretched
+from services.dashboard.content import Content, etag_of
 from services.dashboard.cursors import NUMBER_MOST, Paged, number_of
-from services.dashboard.endpoint import Asked, Content, etag_of
+from services.dashboard.endpoint import Asked
 from services.dashboard.errors import NotFound
 from services.dashboard.installation import Installation
 from services.dashboard.opened import reading
@@ -104,7 +105,7 @@ def audit_lines(page: Installation, wanted: AuditWanted) -> AuditPage:
         total = _total(record, where, values)
     items = [_line(*row) for row in rows[: wanted.limit]]
     more = str(items[-1].number) if len(rows) > len(items) else None
-    return AuditPage(items=items, next=more, total=total, broken_at=page.overview.of(page).audit_broken_at)
+    return AuditPage(items=items, next=more, total=total, broken_at=page.overview.health().audit_broken_at)
 
 
 def _total(record: sqlite3.Connection, where: str, values: tuple[str, ...]) -> int:

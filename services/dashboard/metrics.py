@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from services.dashboard.endpoint import Asked, Content
+from services.dashboard.content import Content
+from services.dashboard.endpoint import Asked
 from services.dashboard.installation import Installation
 from services.dashboard.shapes import Fleet, Health, Tile
 from services.dashboard.tiles import fleet_of
@@ -18,7 +19,7 @@ def metrics(asked: Asked) -> Content:
     """Return flasks, alarms, queues, lag and disk for Prometheus."""
     page = asked.page
     fleet = fleet_of(page.hub.readings, page.settings, page.clock)
-    health = page.overview.of(page)
+    health = page.overview.health()
     lines = [line for family in _families(page, fleet, health) for line in _written(*family)]
     return Content("".join(f"{line}\n" for line in lines).encode("utf-8", "replace"), MEDIA)
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -9,7 +10,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from monitor import __version__
-from services.dashboard.endpoint import Endpoint, etag_of
+from services.dashboard.content import etag_of
+from services.dashboard.endpoint import Endpoint
 from services.dashboard.shapes import (
     AlarmsMessage,
     ErrorAnswer,
@@ -53,15 +55,15 @@ PATH_WORDS = {
 
 
 @lru_cache(maxsize=1)
-def document() -> tuple[bytes, str]:
+def document(routes: tuple[Endpoint, ...]) -> tuple[bytes, str]:
     """Return the description as JSON, and its ETag."""
-    body = json.dumps(described(), indent=1).encode()
+    body = json.dumps(described(routes), indent=1).encode()
     return body, etag_of(body)
 
 
-def described() -> dict[str, Any]:
-    """Return the description."""
-    endpoints = api_endpoints()
+def described(routes: Iterable[Endpoint]) -> dict[str, Any]:
+    """Return the description of those endpoints that are for programs."""
+    endpoints = api_endpoints(routes)
     models: set[type[BaseModel]] = {endpoint.answer for endpoint in endpoints if endpoint.answer is not None}
     bodies: set[type[BaseModel]] = {endpoint.given for endpoint in endpoints if endpoint.method == "POST"}
     answers: set[type[BaseModel]] = {*models, ErrorAnswer, *LIVE}
@@ -87,9 +89,10 @@ def described() -> dict[str, Any]:
     }
 
 
-def reference() -> list[dict[str, Any]]:
+def reference(routes: Iterable[Endpoint]) -> list[dict[str, Any]]:
     """Return every path for people: method, path, role, summary, parameters and fields of the answer."""
-    whole = described()
+    endpoints = api_endpoints(routes)
+    whole = described(endpoints)
     schemas = whole["components"]["schemas"]
     return [
         {
@@ -103,15 +106,13 @@ def reference() -> list[dict[str, Any]]:
             "answer_words": (endpoint.answer.__doc__ or "") if endpoint.answer else "",
             "fields": _fields(endpoint.answer.__name__, schemas) if endpoint.answer else [],
         }
-        for endpoint in api_endpoints()
+        for endpoint in endpoints
     ]
 
 
-def api_endpoints() -> list[Endpoint]:
+def api_endpoints(routes: Iterable[Endpoint]) -> list[Endpoint]:
     """Return the endpoints for programs."""
-    from services.dashboard.table import ENDPOINTS  # the table names the endpoint that this module serves
-
-    return [endpoint for endpoint in ENDPOINTS if endpoint.kind == "api"]
+    return [endpoint for endpoint in routes if endpoint.kind == "api"]
 
 
 def _name(model: type[BaseModel]) -> str:

@@ -2,7 +2,8 @@
 
 from pydantic import ConfigDict
 
-from services.dashboard.endpoint import ASK_AGAIN, Asked, Content, Given
+from services.dashboard.content import ASK_AGAIN, Content
+from services.dashboard.endpoint import Asked, Given
 from services.dashboard.errors import NotFound
 from services.dashboard.openapi import document, reference
 from services.dashboard.shapes import Fleet, Live, Me
@@ -49,12 +50,12 @@ def users_page(asked: Asked) -> Content:
 
 def api_page(asked: Asked) -> Content:
     """Show the reference of the interface, made from its description."""
-    return Content(template="api.html", context={"reference": reference()})
+    return Content(template="api.html", context={"reference": reference(asked.routes)})
 
 
 def openapi_document(asked: Asked) -> Content:
     """Return the description of the interface after OpenAPI 3.1."""
-    body, etag = document()
+    body, etag = document(asked.routes)
     return Content(body, "application/json", cache=ASK_AGAIN, etag=etag)
 
 

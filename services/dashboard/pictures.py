@@ -2,12 +2,10 @@
 
 What a picture shows is settled by the content of frame and label image, so a browser may keep it for ever. Frames are
 read as workers read them: what lies there must be what was measured. Few are drawn at a time, for large ones take
-memory.
+memory (`picture_cache`).
 """
 
 import io
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Annotated
 
@@ -21,7 +19,8 @@ from monitor.messages import FrameSegmented
 from monitor.segmentation.one_cell import box_of, draw_cell
 from monitor.segmentation.overlay import CELL_RGB, NUCLEUS_RGB, outline, stretched
 from services.dashboard.colours import palette, places_of
-from services.dashboard.endpoint import FOREVER, Asked, Content, Given, etag_of
+from services.dashboard.content import FOREVER, Content, etag_of
+from services.dashboard.endpoint import Asked, Given
 from services.dashboard.errors import NotFound
 from services.dashboard.frames import segmentation_of
 from services.dashboard.why import cells_of
@@ -32,10 +31,6 @@ SIDE_MOST = 8192
 CELL_PX = 160
 MARGIN = 1.35
 JPEG_QUALITY = 88
-KEPT_BYTES = 48 << 20
-AT_ONCE = 2
-
-_TURN = threading.BoundedSemaphore(AT_ONCE)
 
 
 class PictureWanted(Given):
@@ -48,34 +43,6 @@ class CellsWanted(PictureWanted):
     """colour_by: fill cells by a feature of them instead of drawing their outlines."""
 
     colour_by: Annotated[str | None, Field(max_length=100)] = None
-
-
-class Kept:
-    """The latest pictures, up to so many bytes."""
-
-    def __init__(self, most: int = KEPT_BYTES) -> None:
-        self._most = most
-        self._bytes = 0
-        self._pictures: OrderedDict[str, bytes] = OrderedDict()
-        self._turn = threading.Lock()
-
-    def get(self, key: str, make: Callable[[], bytes]) -> bytes:
-        """Return a picture, made where it is not kept."""
-        with self._turn:
-            found = self._pictures.get(key)
-            if found is not None:
-                self._pictures.move_to_end(key)
-                return found
-        with _TURN:
-            made = make()
-        with self._turn:
-            if key not in self._pictures and len(made) <= self._most:
-                self._pictures[key] = made
-                self._bytes += len(made)
-            while self._bytes > self._most:
-                _, oldest = self._pictures.popitem(last=False)
-                self._bytes -= len(oldest)
-        return made
 
 
 def frame_image(asked: Asked) -> Content:

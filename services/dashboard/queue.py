@@ -1,56 +1,27 @@
 """The queue as the page sees it: whether it runs, who works, what waits, what could not be brought to an end."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from monitor.errors import BackPressure, SettingsError
 from monitor.messages import FrameArrived, FrameFailed
 from services.dashboard.deeds import note_deed
 from services.dashboard.endpoint import Asked
 from services.dashboard.errors import Conflict, NotFound
-from services.dashboard.installation import Installation
 from services.dashboard.opened import reading
+from services.dashboard.queue_connection import queue_of
 from services.dashboard.shapes import DeadLetter, DeadLetters, Requeued
 from services.state_folder import StateFolder
 from services.store.dead_letters import DeadLetter as Dead
 from services.store.dead_letters import dead_letters, find_dead_letter, requeue
 from services.store.record_sqlite import SqliteRecord
-from services.transport.redis_streams import RedisBus
-from services.transport.server import server_status
 
 ANSWER_S = 3.0
-
-
-@contextmanager
-def queue_of(page: Installation) -> Iterator[RedisBus | None]:
-    """Connect to the queue while the context lasts; None where none runs. None is ever started from here."""
-    url = page.settings.server.url
-    own = server_status(page.state.root)
-    if own is not None:
-        url = own.url
-    elif url is None or not _is_there(url):
-        yield None
-        return
-    bus = RedisBus(url, page.settings.server.prefix, timeout_s=ANSWER_S)
-    try:
-        yield bus
-    finally:
-        bus.close()
-
-
-def _is_there(url: str) -> bool:
-    """Whether an address can be tried: a socket that is gone is of a server that was stopped."""
-    parts = urlsplit(url)
-    return parts.scheme != "unix" or Path(unquote(parts.path)).exists()
 
 
 def dead_letter_list(asked: Asked) -> DeadLetters:
     """Return what no worker could bring to an end, oldest first."""
     page, wanted = asked.page, asked.given
-    with queue_of(page) as bus:
+    with queue_of(page.state, page.settings.server) as bus:
         if bus is None:
             return DeadLetters(items=_from_record(page.state, wanted.limit), next=None, available=False)
         try:
@@ -65,7 +36,7 @@ def dead_letter_list(asked: Asked) -> DeadLetters:
 def requeue_letter(asked: Asked) -> Requeued:
     """Put a dead letter into the queue again."""
     page, entry_id = asked.page, asked.path["letter"]
-    with queue_of(page) as bus:
+    with queue_of(page.state, page.settings.server) as bus:
         if bus is None:
             raise Conflict("no queue server runs; start `cellvigil run` first", reason="no_queue")
         dead = find_dead_letter(bus, entry_id)

@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from monitor import __version__
-from services.dashboard.endpoint import ASK_AGAIN, FOREVER, Content, etag_of
+from services.dashboard.content import ASK_AGAIN, FOREVER, Content, etag_of
 from services.dashboard.errors import NotFound
 from services.dashboard.pdf import offered
 

@@ -19,8 +19,9 @@ from pydantic_core import from_json
 from monitor import __version__
 from services.dashboard import pdf
 from services.dashboard.columns import Columns
+from services.dashboard.content import Content
 from services.dashboard.drawing import Band, Chart, Line, Mark, draw
-from services.dashboard.endpoint import Asked, Content
+from services.dashboard.endpoint import Asked
 from services.dashboard.lists import AuditWanted, audit_lines
 from services.dashboard.opened import reading
 from services.dashboard.pages import known_flask

@@ -5,8 +5,9 @@ from urllib.parse import urlsplit
 from pydantic import ConfigDict
 
 from monitor.errors import BackPressure
+from services.dashboard.content import Content
 from services.dashboard.deeds import note_deed
-from services.dashboard.endpoint import Asked, Content, Given
+from services.dashboard.endpoint import Asked, Given
 from services.dashboard.errors import NotSignedIn, Refused, TooMany
 from services.dashboard.guard import COOKIE
 from services.dashboard.installation import Installation

@@ -19,8 +19,9 @@ from services.dashboard import (
     signing_in,
     why,
 )
+from services.dashboard.content import Content
 from services.dashboard.cursors import Paged
-from services.dashboard.endpoint import Asked, Content, Endpoint, Given, Nothing
+from services.dashboard.endpoint import Asked, Endpoint, Given, Nothing
 from services.dashboard.roles import Role
 from services.dashboard.shapes import (
     Acted,

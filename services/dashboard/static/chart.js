@@ -1,6 +1,7 @@
 // One panel of curves over time. Panels share their cursor and their time range; colours come from the style sheet.
 /* global uPlot */
 import { h } from "./dom.js";
+import { colour, font } from "./ink.js";
 import { drawMarks } from "./marks.js";
 import { number } from "./words.js";
 import { day, dayTime, fullTime, shortTime } from "./zone.js";
@@ -9,17 +10,6 @@ const DAY = 86_400;
 const GUTTER = 52;
 const RIGHT = 14;
 const MANY_DOTS = 400;
-
-const probe = h("span", { hidden: true });
-
-/** A colour of the style sheet as a canvas understands it, in the theme that is on. */
-export function colour(name) {
-  if (!probe.isConnected) document.body.append(probe);
-  probe.style.color = `var(--${name})`;
-  return getComputedStyle(probe).color;
-}
-
-export const font = (size) => `${size}px ${getComputedStyle(document.body).fontFamily}`;
 
 function axes(spec) {
   const line = { stroke: colour("grid"), width: 1 };

@@ -1,5 +1,5 @@
 // What is drawn over curves: lines that mean something, alarms, assay results, and the forecast.
-import { colour, font } from "./chart.js";
+import { colour, font } from "./ink.js";
 import { whole } from "./words.js";
 
 const NEAR = 90; // pixels to the right edge in which labels stand on the left

@@ -17,8 +17,8 @@ from websockets.asyncio.client import ClientConnection
 from monitor.culture.settings import CultureSettings
 from monitor.messages import OperatorAction
 from services.alarms.acting import UNSEEN, Wish, perform
+from services.dashboard.hub import WAITING_MOST, Hub
 from services.dashboard.in_force import InForce
-from services.dashboard.live import WAITING_MOST, Hub
 from services.dashboard.roles import Role
 from services.dashboard.shapes import AlarmsMessage
 from services.settings import Settings

@@ -1,0 +1,235 @@
+"""How the installation is: who works, what waits, what lies in quarantine, and what made the newest numbers."""
+
+import importlib.metadata
+import json
+import platform
+import shutil
+import sqlite3
+import threading
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import from_json
+
+from monitor import __version__
+from monitor.errors import BackPressure, SettingsError
+from monitor.messages import MACHINE
+from services.dashboard.in_force import InForce
+from services.dashboard.opened import reading
+from services.dashboard.queue_connection import queue_of
+from services.dashboard.readings import Readings
+from services.dashboard.shapes import EngineLine, Health, QueueLine, WorkerLine
+from services.dashboard.tiles import tile_alarms
+from services.delivery.outbox import Outbox
+from services.settings import Settings
+from services.state_folder import StateFolder
+from services.store.audit import BEGINNING, AuditLine
+from services.store.seal import sealed
+from services.transport.bus import Bus
+from services.transport.streams import ALARMS, DEAD, FRAMES, segmented
+
+GIB = 1 << 30
+KEPT_S = 2.0
+LAST_ARRIVALS = 20_000
+PACKAGES = ("numpy", "torch", "lightgbm", "openvino", "starlette", "uvicorn")
+CHAIN_ANEW_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What ledger and record hold; lag_s: age of the oldest frame that waits, by the machine's clock."""
+
+    files: dict[str, int]
+    waiting: int
+    lag_s: float
+    per_hour: int
+    estimates: int
+    failures: int
+
+
+class Overview:
+    """Health, looked up at most every `KEPT_S` seconds however many ask."""
+
+    def __init__(self, state: StateFolder, in_force: InForce, readings: Readings) -> None:
+        self._state, self._in_force, self._readings = state, in_force, readings
+        self._turn = threading.Lock()
+        self._kept: tuple[float, Health] | None = None
+        self._chain = Chain()
+
+    def health(self) -> Health:
+        """Return the health of the state folder."""
+        with self._turn:
+            if self._kept is None or time.monotonic() - self._kept[0] > KEPT_S:
+                self._kept = (time.monotonic(), _health(self._state, self._in_force, self._readings, self._chain))
+            return self._kept[1]
+
+
+class Chain:
+    """Checks the audit log as it grows, and all of it anew once in a while."""
+
+    def __init__(self) -> None:
+        self._number, self._hash = 0, BEGINNING
+        self._broken: int | None = None
+        self._began = time.monotonic()
+
+    def check(self, record: sqlite3.Connection) -> tuple[int | None, int]:
+        """Return the first line that does not fit the one before it, and how many lines there are."""
+        if time.monotonic() - self._began > CHAIN_ANEW_S:
+            self._number, self._hash, self._broken, self._began = 0, BEGINNING, None, time.monotonic()
+        query = "SELECT number, fact, hash FROM audit WHERE number > ? ORDER BY number"
+        for number, text, seal in record.execute(query, (self._number,)):
+            line = AuditLine(number=number, text=text, hash=seal)
+            fits = line.number == self._number + 1 and line.hash == sealed(self._hash, line.text)
+            if self._broken is None and not fits:
+                self._broken = self._number + 1
+            self._number, self._hash = number, seal
+        return self._broken, self._number
+
+
+def counts_of(state: StateFolder, in_force: InForce) -> Counts:
+    """Return what ledger and record hold."""
+    with reading(state.ledger) as ledger, reading(state.record) as record:
+        estimates, failures = _in_record(record)
+        if ledger is None:
+            return Counts({}, 0, 0.0, 0, estimates, failures)
+        files = dict(ledger.execute("SELECT state, count(*) FROM files GROUP BY state").fetchall())
+        waiting, oldest = _waiting(ledger, record)
+        now = in_force.clock.now()
+        since = (now - timedelta(hours=1)).isoformat(timespec="microseconds")
+        recent = (
+            "SELECT count(*) FROM files WHERE number > (SELECT coalesce(max(number), 0) FROM files) - ? "
+            "AND arrived_at > ? AND state IN ('arrived', 'queued')"
+        )
+        per_hour = ledger.execute(recent, (LAST_ARRIVALS, since)).fetchone()[0]
+    lag_s = 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds() / in_force.settings.clock.speed)
+    return Counts(files, waiting, lag_s, per_hour, estimates, failures)
+
+
+def _health(state: StateFolder, in_force: InForce, readings: Readings, chain: Chain) -> Health:
+    counts, settings = counts_of(state, in_force), in_force.settings
+    server, workers, queues, dead = _queue(state, settings)
+    with reading(state.record) as record:
+        broken, lines = (None, 0) if record is None else chain.check(record)
+        engine, digests = _made_by(record)
+    return Health(
+        now=in_force.clock.now(),
+        running=any(worker.stage in ("ingester", "segmenter", "predictor") for worker in workers),
+        server=server,
+        workers=workers,
+        queues=queues,
+        lag_s=round(counts.lag_s, 1),
+        waiting_frames=counts.waiting,
+        frames_per_hour=counts.per_hour,
+        estimates=counts.estimates,
+        failures=counts.failures,
+        files=counts.files,
+        deliveries=deliveries_of(state),
+        dead_letters=dead,
+        quarantined=counts.files.get("quarantined", 0),
+        engine=engine,
+        disk_free_gib=round(free_bytes(state.root) / GIB, 2),
+        alarms=tile_alarms(readings.standings(MACHINE)),
+        versions=dict(versions()),
+        digests={**digests, "settings in force": settings.digest},
+        audit_broken_at=broken,
+        audit_lines=lines,
+    )
+
+
+def deliveries_of(state: StateFolder) -> dict[str, int]:
+    """Return how many notifications wait, were delivered and were given up."""
+    try:
+        with Outbox(state.outbox, readonly=True) as outbox:
+            return {one.value: count for one, count in outbox.summary().items()}
+    except SettingsError:
+        return {}
+
+
+def free_bytes(folder: Path) -> int:
+    """Return the room on a folder's disk."""
+    return shutil.disk_usage(folder if folder.is_dir() else folder.parent).free
+
+
+@lru_cache(maxsize=1)
+def versions() -> tuple[tuple[str, str], ...]:
+    """Return the versions of what matters."""
+    found = [("cellvigil", __version__), ("python", platform.python_version()), ("sqlite", sqlite3.sqlite_version)]
+    for package in PACKAGES:
+        try:
+            found.append((package, importlib.metadata.version(package)))
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return tuple(found)
+
+
+def _in_record(record: sqlite3.Connection | None) -> tuple[int, int]:
+    if record is None:
+        return 0, 0
+    estimates = record.execute("SELECT count(*) FROM estimates").fetchone()[0]
+    return estimates, record.execute("SELECT count(*) FROM failures").fetchone()[0]
+
+
+def _waiting(ledger: sqlite3.Connection, record: sqlite3.Connection | None) -> tuple[int, datetime | None]:
+    """Return how many frames have no result yet, and when the oldest of them came."""
+    query = "SELECT frame_id, arrived_at FROM files WHERE state IN ('arrived', 'queued') AND number > ? ORDER BY number"
+    newest = ledger.execute("SELECT coalesce(max(number), 0) FROM files").fetchone()[0]
+    came = dict(ledger.execute(query, (newest - LAST_ARRIVALS,)).fetchall())
+    if record is not None and came:
+        among = "SELECT value FROM json_each(?)"
+        settled = f"SELECT frame_id FROM {{}} WHERE frame_id IN ({among})"
+        ids = json.dumps(list(came))
+        for table in ("estimates", "failures"):
+            for (frame_id,) in record.execute(settled.format(table), (ids,)):
+                came.pop(frame_id, None)
+    times = [datetime.fromisoformat(at) for at in came.values() if at is not None]
+    return len(came), min(times, default=None)
+
+
+def _queue(state: StateFolder, settings: Settings) -> tuple[str | None, list[WorkerLine], list[QueueLine], int | None]:
+    try:
+        with queue_of(state, settings.server) as bus:
+            if bus is None:
+                return None, [], [], None
+            names = [FRAMES, *map(segmented, range(settings.predictor.partitions)), ALARMS]
+            queues = [QueueLine(stream=name, waiting=bus.waiting(name, "")) for name in names]
+            return "runs", _workers(bus), queues, bus.waiting(DEAD, "")
+    except BackPressure as error:
+        return str(error), [], [], None
+
+
+def _workers(bus: Bus) -> list[WorkerLine]:
+    lines = []
+    for name, told in bus.statuses().items():
+        stage, _, _ = name.partition("/")
+        rest = {field: text for field, text in told.items() if field != "state"}
+        lines.append(WorkerLine(name=name, stage=stage, state=told.get("state", "running"), told=rest))
+    return lines
+
+
+def _made_by(record: sqlite3.Connection | None) -> tuple[EngineLine | None, dict[str, str]]:
+    """Return what segmented the newest frame, and the digests of what made the newest estimate."""
+    if record is None:
+        return None, {}
+    segmented_ = _newest(record, "segmentations")
+    estimate = _newest(record, "estimates")
+    engine = None
+    if segmented_ is not None:
+        engine = EngineLine(
+            engine=segmented_["engine"],
+            engine_digest=segmented_["engine_digest"],
+            weights_digest=segmented_["weights_digest"],
+            parity=segmented_.get("parity"),
+            frame_id=segmented_["frame"]["frame_id"],
+            at=datetime.fromisoformat(segmented_["frame"]["acquired_at"]),
+        )
+    provenance: dict[str, Any] = {} if estimate is None else estimate["provenance"]
+    return engine, {name.replace("_", " "): value for name, value in provenance.items() if isinstance(value, str)}
+
+
+def _newest(record: sqlite3.Connection, table: str) -> dict[str, Any] | None:
+    found: tuple[str] | None = record.execute(f"SELECT fact FROM {table} ORDER BY rowid DESC LIMIT 1").fetchone()
+    return None if found is None else from_json(found[0])
