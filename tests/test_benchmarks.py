@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from monitor.network.checkpoint import SHIPPED, card_file, load_network
 from monitor.synthetic.arrangement import Crowd
 from monitor.synthetic.scene import SceneSpec, simulate_scene
 
@@ -181,3 +182,16 @@ def test_a_folder_without_a_laboratory_says_what_it_wants(tmp_path: Path) -> Non
     ended = scored(str(tmp_path))
     assert ended.returncode == 1
     assert "holds no laboratory" in ended.stderr
+
+
+def test_a_mixture_goes_from_one_set_of_weights_to_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    mixed = runpy.run_path(str(BENCHMARKS / "mixtures.py"))["mixed"]
+    first, second = SHIPPED, card_file(Path("laboratories"))
+    one, other = (load_network(card)[0].state_dict()["encoder.stem.weight"] for card in (first, second))
+
+    for share in (0.0, 0.25, 1.0):
+        network, card = load_network(mixed(first, second, share, tmp_path))
+        expected = share * one + (1.0 - share) * other
+        assert torch.allclose(network.state_dict()["encoder.stem.weight"], expected, atol=2e-3)
+        assert card.decode.confidence is None and card.decode.persistence == load_network(second)[1].decode.persistence

@@ -71,7 +71,7 @@ def test_every_contract_has_a_breach_that_is_noticed():
     assert {contract for contract, _, _ in BREACHES} == set(CONTRACTS)
 
 
-@pytest.mark.parametrize("module", ["monitor", "monitor.messages", "services.settings", "services.doctor"])
+@pytest.mark.parametrize("module", ["monitor", "monitor.messages", "services.settings", "services.main"])
 def test_light_modules_import_nothing_heavy(module: str):
     heavy = ["torch", "lightgbm", "numba", "skimage", "scipy", "redis"]
     question = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"

@@ -3,8 +3,3 @@
 Nothing is changed. Heavy or fragile libraries are asked in processes of their own, so that one that hangs or crashes
 is a line of the report and not the end of it.
 """
-
-from services.doctor.check import Check, Level
-from services.doctor.report import diagnose, exit_code, render
-
-__all__ = ["Check", "Level", "diagnose", "exit_code", "render"]

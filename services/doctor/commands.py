@@ -17,7 +17,7 @@ def doctor(
     ] = False,
 ) -> None:
     """Check this machine: Python, packages, engines, queue, folders, disk, clock; each line with its mend."""
-    from services.doctor import diagnose, exit_code, render
+    from services.doctor.report import diagnose, exit_code, render
 
     checks = diagnose(settings_from(config, state, watch, None, None), quick=quick)
     typer.echo(render(checks, as_json=json))

@@ -155,7 +155,7 @@ def test_stray_light_takes_contrast_away() -> None:
 def test_random_laboratories_stay_within_the_ranges_that_are_stated(seed: int) -> None:
     spec = random_laboratory(seed)
     assert spec == random_laboratory(seed)
-    assert 0.6 <= spec.pixel_size_um <= 1.25
+    assert 0.6 <= spec.pixel_size_um <= 1.5
     assert 0.25 <= spec.microscope.aperture <= 0.5
     assert 45.0 <= spec.style.nucleus_um2 <= 420.0
     assert all(side % 32 == 0 for side in spec.shape_px)

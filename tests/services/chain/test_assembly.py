@@ -18,7 +18,7 @@ from monitor.messages import FrameArrived
 from monitor.potency.bundle import write_manifest
 from monitor.potency.model import DEMO
 from services.chain import assembly as workers
-from services.chain.assembly import features_needed, frame_files, ring_to_fill
+from services.chain.assembly import features_needed, ring_to_fill
 from services.settings import HandoverSettings, Settings, WatchSettings, load_settings
 from services.state_folder import StateFolder
 from services.store.record_sqlite import SqliteRecord
@@ -29,6 +29,7 @@ from services.transport.ring_file import MIB, RingShape, open_ring, ring_path
 from services.transport.shared_memory import RingWriter
 from services.transport.slot_lock import AVAILABLE
 from services.transport.streams import FRAMES
+from services.workers import frame_files
 
 pytestmark = [
     pytest.mark.skipif(not AVAILABLE, reason="the ring is refused on this system"),

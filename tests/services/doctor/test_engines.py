@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from services.doctor import Level
+from services.doctor.check import Level
 from services.doctor.engines import Torch, check_cpu, compile_check, missing_from, tensorrt_check, torch_check
 from services.doctor.probe import Answer
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from services.doctor import Level
+from services.doctor.check import Level
 from services.doctor.folders import (
     check_clock,
     check_disk,

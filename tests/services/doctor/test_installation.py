@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from services.doctor import Level
+from services.doctor.check import Level
 from services.doctor.installation import check_numba_cache, check_openmp, owner_checks
 from services.doctor.probe import Answer
 

@@ -7,7 +7,7 @@ from monitor.network.checkpoint import save_network
 from monitor.network.segnet import SegmentationNetwork
 from monitor.potency.model import DEMO
 from monitor.potency.version import SignOff, write_version
-from services.doctor import Check, Level
+from services.doctor.check import Check, Level
 from services.doctor.models import check_models
 from services.settings import PredictorSettings, SegmenterSettings, Settings
 

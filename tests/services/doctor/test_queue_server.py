@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.doctor import Level
+from services.doctor.check import Level
 from services.doctor.probe import Answer
 from services.doctor.queue_server import (
     ask_queue,

@@ -1,6 +1,7 @@
 import json
 
-from services.doctor import Check, Level, diagnose, exit_code, render
+from services.doctor.check import Check, Level
+from services.doctor.report import diagnose, exit_code, render
 from services.settings import Settings
 
 

@@ -16,11 +16,11 @@ from monitor.frames.layout import Layout
 from monitor.frames.reader import ReadLimits
 from monitor.frames.sample import Sample
 from monitor.messages import BlobRef, FrameArrived
-from services.chain.assembly import frame_files
 from services.ingest.admission import Admission
 from services.transport.ring_file import MIB, RingShape
 from services.transport.shared_memory import RingReader, RingWriter
 from services.transport.slot_lock import AVAILABLE
+from services.workers import frame_files
 from services.workers.frame_files import FrameFiles
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
