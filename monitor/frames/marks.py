@@ -26,6 +26,8 @@ LINE_LEAST = 3
 """So many letters side by side, of about one height, are text."""
 FRAYED_PX, STACKS_MOST = 1, 64
 """Rows of a bar end within a pixel of each other; so many unfinished ones are kept in view."""
+LETTERS_MOST = 1000
+"""More parts of the size of letters are grain or debris; to look at each would take minutes."""
 BAR_NEAR_PX = 80
 LOOSE = 0.5
 """Near a mark pixels count that come half of the way to the extreme."""
@@ -126,6 +128,8 @@ def _letters(
     )
     plateau = np.add.reduceat(at_extreme[rows, columns].astype(np.int64), firsts)
     sized = (tall >= GLYPH_LEAST_PX) & (tall <= GLYPH_MOST_PX) & (wide <= 2 * tall) & (plateau >= PLATEAU * sizes)
+    if np.count_nonzero(sized) > LETTERS_MOST:
+        return []
     parts = (
         Part(rows[first : first + size], columns[first : first + size])
         for first, size in zip(firsts[sized], sizes[sized], strict=True)

@@ -97,6 +97,14 @@ def test_a_saturated_cell_is_no_mark() -> None:
     assert burnt_in(saturated) is None
 
 
+def test_thousands_of_parts_as_large_as_letters_are_no_text() -> None:
+    letter = np.zeros((20, 12), np.uint8)
+    letter[4:12, 4], letter[11, 4:8] = 255, 255
+
+    assert burnt_in(np.tile(letter, (20, 20))) is not None
+    assert burnt_in(np.tile(letter, (40, 40))) is None
+
+
 @pytest.mark.parametrize("offset", [0.0, 0.15])
 @pytest.mark.parametrize("covered", [0.05, 0.5])
 def test_what_a_field_stop_keeps_dark_is_found(covered: float, offset: float) -> None:
