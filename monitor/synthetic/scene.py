@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import fft, ndimage
 
 from monitor.synthetic.arrangement import Crowd, Placed, arranged
 from monitor.synthetic.camera import Camera, expose, noise_of
@@ -76,11 +76,11 @@ def simulate_scene(seed: int, spec: SceneSpec) -> Scene:
     random = np.random.default_rng([seed, 3])
     bins = max(1, math.ceil(spec.pixel_size_um / FINEST_UM))
     fine_um = spec.pixel_size_um / bins
-    margin = round(MARGIN_UM / spec.pixel_size_um)
-    rows, columns = ((side + 2 * margin) * bins for side in spec.shape_px)
+    margins = [_margin(side, spec.pixel_size_um) for side in spec.shape_px]
+    rows, columns = ((side + 2 * margin) * bins for side, margin in zip(spec.shape_px, margins, strict=True))
     path, plain, cells, nuclei, hidden = _paths(spec, (rows, columns), fine_um, random)
     litter = _litter(spec, (rows, columns), fine_um, random)
-    inner = slice(margin, -margin), slice(margin, -margin)
+    inner = tuple(slice(margin, -margin) for margin in margins)
 
     objects = [(np.exp(np.complex64(1j) * phase) * litter) for phase in (path, plain, np.zeros_like(path))]
     image, without_nuclei, empty = (
@@ -103,6 +103,14 @@ def simulate_scene(seed: int, spec: SceneSpec) -> Scene:
         pixels, spec.pixel_size_um, labels, inside, ~cells_gone & cells_known & ~unsure,
         ~nuclei_gone & nuclei_known & ~unsure & ~cells_gone, spec,
     )  # fmt: skip
+
+
+def _margin(side_px: int, pixel_um: float) -> int:
+    """Return a margin of at least `MARGIN_UM` in pixels with which the Fourier transform of the whole is fast."""
+    margin = round(MARGIN_UM / pixel_um)
+    while fft.next_fast_len(side_px + 2 * margin) != side_px + 2 * margin:
+        margin += 1
+    return margin
 
 
 def _paths(
