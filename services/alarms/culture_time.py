@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from monitor.culture.alarms import ITSELF
 from monitor.culture.standing import AlarmStanding
 from monitor.messages import MACHINE, OperatorActed, OperatorAction
-from services.store.ledger import LastArrival
+from services.store.ledger_row import LastArrival
 
 
 def culture_time(flask: str, newest: datetime | None, arrivals: Mapping[str, LastArrival], now: datetime) -> datetime:

@@ -78,7 +78,13 @@ def list_alarms(folder: Path, flask: str | None, *, suppressed: bool, as_json: b
 
 def by_urgency(standings: Iterable[AlarmStanding]) -> list[AlarmStanding]:
     """Return alarms in the order of reading: unseen ones first, then by priority and age."""
-    return sorted(standings, key=_order)
+    return sorted(standings, key=urgency_of)
+
+
+def urgency_of(standing: AlarmStanding) -> tuple[bool, int, datetime, str, str]:
+    """Return where an alarm stands in the order of reading; no two stand at the same place."""
+    urgency = URGENCY[standing.raised.priority] if standing.raised else len(URGENCY)
+    return standing.status not in UNSEEN, urgency, standing.since, standing.flask, standing.channel.value
 
 
 def waiting_for(standing: AlarmStanding, actions: Iterable[OperatorActed]) -> tuple[str, ...]:
@@ -145,11 +151,6 @@ def _log_line(line: AuditLine) -> str:
     entry = line.entry
     about = " ".join(filter(None, (entry.what.flask, getattr(entry.what, "channel", None))))
     return f"{line.number:6} {entry.written_at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ} {about}  {entry.words}"
-
-
-def _order(standing: AlarmStanding) -> tuple[bool, int, datetime, str]:
-    urgency = URGENCY[standing.raised.priority] if standing.raised else len(URGENCY)
-    return standing.status not in UNSEEN, urgency, standing.since, standing.flask
 
 
 def _text(moment: datetime | None) -> str | None:

@@ -13,20 +13,18 @@ from typing import Self
 
 from pydantic import ValidationError
 
-from monitor.errors import BackPressure, SettingsError
+from monitor.errors import SettingsError
 from services.assays.facts import ASSAY_FACT, AssayFact, fact_id_of
+from services.store.database import Schema, explained, open_database, writing
 from services.store.seal import sealed
 
-VERSION = 1
-SCHEMA = f"""
-BEGIN IMMEDIATE;
-CREATE TABLE IF NOT EXISTS facts (
-  number INTEGER PRIMARY KEY, fact_id TEXT NOT NULL UNIQUE, fact TEXT NOT NULL, digest TEXT NOT NULL);
-CREATE TRIGGER IF NOT EXISTS facts_stay BEFORE UPDATE ON facts BEGIN SELECT RAISE(ABORT, 'facts stay'); END;
-CREATE TRIGGER IF NOT EXISTS facts_remain BEFORE DELETE ON facts BEGIN SELECT RAISE(ABORT, 'facts stay'); END;
-PRAGMA user_version = {VERSION};
-COMMIT;
-"""
+TABLES = (
+    """CREATE TABLE IF NOT EXISTS facts (
+      number INTEGER PRIMARY KEY, fact_id TEXT NOT NULL UNIQUE, fact TEXT NOT NULL, digest TEXT NOT NULL)""",
+    "CREATE TRIGGER IF NOT EXISTS facts_stay BEFORE UPDATE ON facts BEGIN SELECT RAISE(ABORT, 'facts stay'); END",
+    "CREATE TRIGGER IF NOT EXISTS facts_remain BEFORE DELETE ON facts BEGIN SELECT RAISE(ABORT, 'facts stay'); END",
+)
+ASSAYS = Schema(name="record of assays", reason="assay_record", version=1, tables=TABLES)
 
 
 class Writing:
@@ -63,20 +61,7 @@ class AssayLog:
 
     def __init__(self, path: Path, *, readonly: bool = False) -> None:
         self._path = path
-        uri = f"{path.resolve().as_uri()}?mode={'ro' if readonly else 'rwc'}"
-        with _told(path):
-            self._connection = sqlite3.connect(uri, uri=True, timeout=60.0, isolation_level=None)
-            made_by: int = self._connection.execute("PRAGMA user_version").fetchone()[0]
-            if made_by not in (0, VERSION):
-                self._connection.close()
-                message = f"{path} was made by another version of cellvigil ({made_by}); use that one"
-                raise SettingsError(message, reason="assay_record")
-            # one that was begun and never written to has no tables, and so no rows
-            self._made = bool(made_by) or not readonly
-            if not readonly:
-                self._connection.execute("PRAGMA journal_mode = WAL")
-                self._connection.execute("PRAGMA synchronous = FULL")
-                self._connection.executescript(SCHEMA)
+        self._connection = open_database(path, ASSAYS, readonly=readonly)
 
     def __enter__(self) -> Self:
         return self
@@ -95,23 +80,14 @@ class AssayLog:
         return self._read()[1]
 
     def _read(self) -> tuple[list[AssayFact], str]:
-        if not self._made:
-            return [], ""
-        with _told(self._path):
+        with explained(self._path, ASSAYS):
             return _read(self._connection, self._path)
 
     @contextmanager
     def writing(self) -> Iterator[Writing]:
         """Open a write transaction; all of its rows are on the disk when it ends, or none where it fails."""
-        with _told(self._path):
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield Writing(self._connection, self._path)
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
+        with writing(self._connection, self._path, ASSAYS) as connection:
+            yield Writing(connection, self._path)
 
 
 def read_facts(path: Path) -> list[AssayFact]:
@@ -142,16 +118,3 @@ def _parsed(text: str) -> AssayFact | None:
         return ASSAY_FACT.validate_json(text)
     except ValidationError:
         return None
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Turn what SQLite says into a sentence with its mend."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        message = f"{path} cannot be used now: {error}; free disk space or mend its folder, then repeat the command"
-        raise BackPressure(message, reason="assay_record") from error
-    except sqlite3.DatabaseError as error:
-        message = f"{path} is damaged ({error}); restore the file from its backup"
-        raise SettingsError(message, reason="assay_record") from error

@@ -114,7 +114,7 @@ def _run_ingester(
             settings,
             bus,
             ledger,
-            record.settled_ids,
+            record.settled,
             clock,
             ring=ring,
             actions=lambda: _actions(record, ledger, clock),

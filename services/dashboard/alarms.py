@@ -9,15 +9,14 @@ from pydantic import Field
 
 from monitor.culture.rules import rules_by_channel
 from monitor.culture.standing import AlarmStanding
-from monitor.messages import MACHINE, AlarmChanged, AlarmState, AlarmStatus, Channel, OperatorAction
+from monitor.messages import MACHINE, AlarmChanged, AlarmStatus, Channel, OperatorAction
 from services.alarms.acting import UNSEEN, Wish, perform, possible
 from services.alarms.explanation import words_of
-from services.alarms.listing import Told, by_urgency, line_of, told, waiting_for
-from services.dashboard.cursors import Paged, number_of
+from services.alarms.listing import Told, by_urgency, line_of, told, urgency_of, waiting_for
+from services.dashboard.cursors import Paged, cursor_at, place_at
 from services.dashboard.endpoint import Asked, Given
 from services.dashboard.errors import Conflict, NotFound
 from services.dashboard.installation import Installation
-from services.dashboard.opened import reading
 from services.dashboard.shapes import (
     Acted,
     AlarmEvent,
@@ -32,6 +31,7 @@ from services.dashboard.shapes import (
 from services.dashboard.tiles import open_of, unseen_of
 from services.store.record_flask import sortable
 from services.store.record_sqlite import SqliteRecord
+from services.store.record_view import alarm_place, viewed_record
 
 WAIT_S = 3.0
 """How long an action is waited for: a predictor takes it in within two seconds where everything runs."""
@@ -74,13 +74,13 @@ def alarm_list(asked: Asked) -> AlarmPage:
     page, wanted = asked.page, asked.given
     standings = page.hub.readings.all_standings()
     chosen = by_urgency(one for one in standings if _fits(one, wanted))
-    first = number_of(wanted.cursor, 0)
-    shown = chosen[first : first + wanted.limit]
-    last = first + len(shown)
+    last = None if wanted.cursor is None else place_at(wanted.cursor, 5)
+    left = chosen if last is None else [one for one in chosen if _place_of(one) > last]
+    shown = left[: wanted.limit]
     return AlarmPage(
         now=page.clock.now(),
         items=_items(page, shown),
-        next=str(last) if last < len(chosen) else None,
+        next=cursor_at(_place_of(shown[-1])) if len(left) > len(shown) else None,
         open_alarms=open_of(standings),
         unseen_alarms=unseen_of(standings),
         suppressed=sum(one.status is AlarmStatus.SUPPRESSED for one in standings),
@@ -103,35 +103,25 @@ def alarm_words(asked: Asked) -> AlarmWords:
 def alarm_history(asked: Asked) -> HistoryPage:
     """Return what happened to alarms, newest first; what turned out not to be so is left out."""
     wanted = asked.given
-    query, values = "SELECT fact FROM alarms WHERE withdrawn = 0", []
-    if wanted.flask is not None:
-        query, values = f"{query} AND flask = ?", [wanted.flask]
-    if wanted.channel is not None:
-        query, values = f"{query} AND json_extract(fact, '$.channel') = ?", [*values, wanted.channel.value]
-    first = number_of(wanted.cursor, 0)
-    with reading(asked.page.state.record) as record:
-        found = (
+    last = None if wanted.cursor is None else place_at(wanted.cursor, 2)
+    with viewed_record(asked.page.state.record) as record:
+        events = (
             []
             if record is None
-            else record.execute(
-                f"{query} ORDER BY at DESC, event_id DESC LIMIT ? OFFSET ?", (*values, wanted.limit + 1, first)
-            ).fetchall()
+            else record.alarms_before(last, wanted.limit + 1, flask=wanted.flask, channel=wanted.channel)
         )
-    events = [AlarmChanged.model_validate_json(fact) for (fact,) in found[: wanted.limit]]
-    more = str(first + wanted.limit) if len(found) > wanted.limit else None
-    return HistoryPage(items=[_event(event) for event in events], next=more)
+    shown = events[: wanted.limit]
+    more = cursor_at(alarm_place(shown[-1])) if len(events) > len(shown) else None
+    return HistoryPage(items=[_event(event) for event in shown], next=more)
 
 
 def bad_actors(asked: Asked) -> BadActors:
     """Return which alarms came most often in the last days: candidates for a remedy, or for other limits."""
     since = asked.page.clock.now() - timedelta(days=asked.given.days)
-    query = "SELECT fact FROM alarms WHERE withdrawn = 0 AND at >= ? AND json_extract(fact, '$.state') = ?"
-    with reading(asked.page.state.record) as record:
-        values = (sortable(since), AlarmState.RAISED.value)
-        found = [] if record is None else record.execute(query, values).fetchall()
+    with viewed_record(asked.page.state.record) as record:
+        found = [] if record is None else record.alarms_raised(since)
     places: dict[tuple[str, str], list[AlarmChanged]] = defaultdict(list)
-    for (fact,) in found:
-        event = AlarmChanged.model_validate_json(fact)
+    for event in found:
         places[event.flask, event.channel.value].append(event)
     items = [
         BadActor(
@@ -198,6 +188,12 @@ def _place(asked: Asked) -> tuple[str, Channel]:
     if name not in list(Channel):
         raise NotFound(f"there is no channel {name[:50]!r}; choose among {', '.join(Channel)}", reason="no_channel")
     return flask, Channel(name)
+
+
+def _place_of(standing: AlarmStanding) -> list[str]:
+    """Return where an alarm stands in the list, as texts whose order is that of the list."""
+    seen, urgency, since, flask, channel = urgency_of(standing)
+    return [f"{seen:d}", f"{urgency:02}", sortable(since), flask, channel]
 
 
 def _fits(standing: AlarmStanding, wanted: AlarmsWanted) -> bool:

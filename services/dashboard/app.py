@@ -1,6 +1,5 @@
 """The page as an ASGI application: the table of endpoints behind the guard, and `/live`."""
 
-import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -105,7 +104,7 @@ class Door:
                 raise HTTPException(405, headers={"Allow": ", ".join(self._by_method)})
             endpoint = found
             response = await self._answer(request, endpoint, visitor)
-        except (CellvigilError, sqlite3.Error) as error:
+        except CellvigilError as error:
             response = self._refusal(request, endpoint, visitor, error)
         except ClientDisconnect:
             return

@@ -4,11 +4,9 @@ A row that came late changes what follows it: its flask is folded anew. While no
 ahead in small portions, so that the first look at one does not wait.
 """
 
-import sqlite3
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +16,7 @@ from pydantic_core import from_json
 from monitor.culture.settings import CultureSettings
 from services.alarms.course import PotencyCourse, light_row
 from services.state_folder import StateFolder
+from services.store.record_view import RecordView, viewed_record
 
 Vector = NDArray[np.float64]
 PART = 200
@@ -66,7 +65,7 @@ class Courses:
 
         Raises
         ------
-        sqlite3.Error
+        BackPressure
             The record cannot be read now.
         """
         followed = self._place(flask)
@@ -115,28 +114,23 @@ class Courses:
             return self._followed[flask]
 
     def _catch_up(self, flask: str, followed: _Followed, until: float | None) -> bool:
-        if not self._state.record.is_file():
-            return True
-        uri = f"{self._state.record.resolve().as_uri()}?mode=ro"
-        with closing(sqlite3.connect(uri, uri=True, timeout=5.0, isolation_level=None)) as connection:
-            connection.execute("BEGIN")  # one view of the rows, however many are added meanwhile
-            count = connection.execute("SELECT count(*) FROM culture_rows WHERE flask = ?", (flask,)).fetchone()[0]
+        with viewed_record(self._state.record) as record:
+            if record is None:
+                return True
+            count = record.count_rows(flask)
             while followed.rows != count:
                 if until is not None and time.monotonic() >= until:
                     return False
-                if not self._fold_some(connection, flask, followed):  # what is missing belongs before the last one
+                if not _fold_some(record, flask, followed):  # what is missing belongs before the last one
                     followed.course, followed.rows, followed.last = PotencyCourse(flask, self._culture), 0, ("", "")
         return True
 
-    def _fold_some(self, connection: sqlite3.Connection, flask: str, followed: _Followed) -> int:
-        """Take the next rows in the order of the fold; return how many there were."""
-        query = (
-            "SELECT at, row_id, fact FROM culture_rows WHERE flask = ? AND (at, row_id) > (?, ?) "
-            f"ORDER BY at, row_id LIMIT {PART}"
-        )
-        part = connection.execute(query, (flask, *followed.last)).fetchall()
-        for at, row_id, fact in part:
-            followed.course.take(light_row(from_json(fact)))
-            followed.last = (at, row_id)
-        followed.rows += len(part)
-        return len(part)
+
+def _fold_some(record: RecordView, flask: str, followed: _Followed) -> int:
+    """Take the next rows in the order of the fold; return how many there were."""
+    part = record.rows_after(flask, followed.last, PART)
+    for at, row_id, fact in part:
+        followed.course.take(light_row(from_json(fact)))
+        followed.last = (at, row_id)
+    followed.rows += len(part)
+    return len(part)

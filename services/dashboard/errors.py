@@ -1,6 +1,5 @@
 """What goes wrong on the page as an answer: a status, a code for programs, a sentence with the mend for people."""
 
-import sqlite3
 from typing import ClassVar
 
 from monitor.errors import BackPressure, CellvigilError, FrameNotReady, FrameRejected, ModelRefused, SettingsError
@@ -69,15 +68,13 @@ MISSING = frozenset(("no_flask", "no_silence", "no_state", "no_outbox", "frame",
 
 
 def status_of(error: Exception) -> tuple[int, str]:
-    """Return status and code of a deliberate error, or of a database that is busy.
+    """Return status and code of a deliberate error.
 
     >>> status_of(NotFound("there is no flask 'B7'", reason="no_flask"))
     (404, 'no_flask')
     """
     if isinstance(error, Refused):
         return error.status, error.reason
-    if isinstance(error, sqlite3.Error):
-        return 503, "busy"
     if isinstance(error, BackPressure | FrameNotReady | ModelRefused):
         return 503, error.reason
     if isinstance(error, SettingsError | FrameRejected):

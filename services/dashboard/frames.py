@@ -1,7 +1,5 @@
 """Frames as the viewer lists them, and one with all that is known of it."""
 
-import json
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,23 +8,21 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
-from pydantic_core import from_json
 
 from monitor.messages import FrameSegmented
 from services.dashboard.columns import Columns
 from services.dashboard.endpoint import Asked, Given
 from services.dashboard.errors import NotFound, Unprocessable
 from services.dashboard.installation import Installation
-from services.dashboard.opened import reading
 from services.dashboard.pages import known_flask
 from services.dashboard.reasons import sentence_of
 from services.dashboard.series import Seconds
 from services.dashboard.shapes import FrameDetail, FrameItem, FramePage
 from services.state_folder import StateFolder
+from services.store.ledger_view import viewed_ledger
+from services.store.record_view import viewed_record
 
 LIMIT_MOST = 500
-AMONG = "frame_id IN (SELECT value FROM json_each(?))"
-ARRIVED = "('arrived', 'queued', 'replaced')"
 
 
 class FramesWanted(Given):
@@ -136,13 +132,8 @@ def segmentation_of(state: StateFolder, frame_id: str) -> FrameSegmented:
 
 def population_of(state: StateFolder, frame_id: str) -> dict[str, float]:
     """Return the population features of a frame as they were measured; empty where it was not."""
-    with reading(state.record) as connection:
-        if connection is None:
-            return {}
-        query = "SELECT fact FROM culture_rows WHERE row_id = ? AND kind = 'frame'"
-        found = connection.execute(query, (frame_id,)).fetchone()
-    features: dict[str, float] = {} if found is None else from_json(found[0])["features"]
-    return features
+    with viewed_record(state.record) as record:
+        return {} if record is None else record.population_features(frame_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,21 +150,13 @@ class _Facts:
 
 
 def _facts(state: StateFolder, frame_ids: Sequence[str]) -> _Facts:
-    ids = json.dumps(list(frame_ids))
-    with reading(state.record) as record, reading(state.ledger) as ledger:
-        estimates, segmented, failures = (
-            _by_id(record, f"SELECT frame_id, fact FROM {table} WHERE {AMONG}", ids)
-            for table in ("estimates", "segmentations", "failures")
-        )
-        came = f"{AMONG} AND state IN {ARRIVED} AND message_json IS NOT NULL"
-        arrived = _by_id(ledger, f"SELECT frame_id, message_json FROM files WHERE {came}", ids)
-    return _Facts(estimates, segmented, failures, arrived)
-
-
-def _by_id(connection: sqlite3.Connection | None, query: str, ids: str) -> dict[str, dict[str, Any]]:
-    if connection is None:
-        return {}
-    return {frame_id: from_json(fact) for frame_id, fact in connection.execute(query, (ids,))}
+    ids = list(frame_ids)
+    with viewed_record(state.record) as record, viewed_ledger(state.ledger) as ledger:
+        arrived = {} if ledger is None else ledger.arrived(ids)
+        if record is None:
+            return _Facts({}, {}, {}, arrived)
+        estimates, segmented = record.facts_of("estimates", ids), record.facts_of("segmentations", ids)
+        return _Facts(estimates, segmented, record.facts_of("failures", ids), arrived)
 
 
 def _item(frame_id: str, facts: _Facts, folder: Path) -> FrameItem:
@@ -234,15 +217,11 @@ def _places(columns: Columns) -> list[_Place]:
 
 def _without_estimate(state: StateFolder, flask: str, estimated: set[str]) -> list[_Place]:
     """Return the frames of the ledger that have no estimate: they failed, or wait."""
-    with reading(state.ledger) as ledger:
-        if ledger is None:
-            return []
-        query = f"SELECT frame_id, position, acquired_at FROM files WHERE flask = ? AND state IN {ARRIVED}"
-        return [
-            _Place(datetime.fromisoformat(at).timestamp(), frame_id, position)
-            for frame_id, position, at in ledger.execute(query, (flask,))
-            if frame_id not in estimated
-        ]
+    with viewed_ledger(state.ledger) as ledger:
+        frames = [] if ledger is None else ledger.frames_of(flask)
+    return [
+        _Place(at.timestamp(), frame_id, position) for frame_id, position, at in frames if frame_id not in estimated
+    ]
 
 
 def _neighbours(page: Installation, item: FrameItem) -> tuple[str | None, str | None]:

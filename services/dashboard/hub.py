@@ -6,7 +6,6 @@ does not take what it is sent is dropped: it joins again by itself and gets ever
 
 import asyncio
 import contextlib
-import sqlite3
 import time
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -116,7 +115,7 @@ class Hub:
         """Return what to tell, in the thread that looks."""
         try:
             changes = self.readings.look()
-        except (sqlite3.Error, OSError, CellvigilError) as error:
+        except (OSError, CellvigilError) as error:
             get_log("dashboard").warning("not_read", error=str(error), mend="tried again at once")
             return []
         messages: list[BaseModel] = self._told(changes) if changes else []

@@ -1,8 +1,6 @@
 """Long lists that are looked through now and then: quarantine and the audit log."""
 
 import io
-import sqlite3
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -18,10 +16,11 @@ from services.dashboard.cursors import NUMBER_MOST, Paged, number_of
 from services.dashboard.endpoint import Asked
 from services.dashboard.errors import NotFound
 from services.dashboard.installation import Installation
-from services.dashboard.opened import reading
 from services.dashboard.pictures import shrunk
 from services.dashboard.shapes import AuditItem, AuditPage, QuarantinedFile, QuarantinePage
-from services.store.audit import AuditEntry
+from services.store.audit import AuditLine
+from services.store.ledger_view import QuarantinedRow, viewed_ledger
+from services.store.record_view import viewed_record
 
 PREVIEW_PX = 320
 PREVIEW_MOST_BYTES = 256 << 20
@@ -39,28 +38,23 @@ class AuditWanted(Paged):
 
 def quarantine_list(asked: Asked) -> QuarantinePage:
     """Return the files that did not become frames, newest first, with the mend of each."""
-    before = number_of(asked.given.cursor, NUMBER_MOST)
-    query = (
-        "SELECT number, source, reason, detail, size, first_seen FROM files WHERE state = 'quarantined' AND number < ? "
-        "ORDER BY number DESC LIMIT ?"
-    )
-    with reading(asked.page.state.ledger) as ledger:
+    before, limit = number_of(asked.given.cursor, NUMBER_MOST), asked.given.limit
+    with viewed_ledger(asked.page.state.ledger) as ledger:
         if ledger is None:
             return QuarantinePage(items=[], next=None, total=0)
-        rows = ledger.execute(query, (before, asked.given.limit + 1)).fetchall()
-        total = ledger.execute("SELECT count(*) FROM files WHERE state = 'quarantined'").fetchone()[0]
+        rows, total = ledger.quarantined_before(before, limit + 1), ledger.count_quarantined()
     folder = asked.page.settings.watch.folder.resolve()
     items = [
         QuarantinedFile(
-            id=number,
-            source=source,
-            reason=reason,
-            detail=detail,
-            size_bytes=size,
-            first_seen=datetime.fromisoformat(first_seen),
-            preview_url=f"/api/v1/quarantine/{number}/preview.jpg" if _may_show(folder / source, reason) else None,
+            id=row.number,
+            source=row.source,
+            reason=row.reason,
+            detail=row.detail,
+            size_bytes=row.size,
+            first_seen=row.first_seen,
+            preview_url=_preview_url(row) if _may_show(folder / row.source, row.reason) else None,
         )
-        for number, source, reason, detail, size, first_seen in rows[: asked.given.limit]
+        for row in rows[:limit]
     ]
     more = str(items[-1].id) if len(rows) > len(items) else None
     return QuarantinePage(items=items, next=more, total=total)
@@ -68,17 +62,15 @@ def quarantine_list(asked: Asked) -> QuarantinePage:
 
 def quarantine_preview(asked: Asked) -> Content:
     """Return what can be seen of a file in quarantine, as JPEG."""
-    query = "SELECT source, size, mtime_ns FROM files WHERE number = ? AND state = 'quarantined'"
-    with reading(asked.page.state.ledger) as ledger:
-        found = None if ledger is None else ledger.execute(query, (int(asked.path["file"]),)).fetchone()
+    with viewed_ledger(asked.page.state.ledger) as ledger:
+        found = None if ledger is None else ledger.quarantined(int(asked.path["file"]))
     if found is None:
         raise NotFound("there is no such file in quarantine", reason="no_file")
-    source, size, mtime_ns = found
     folder = asked.page.settings.watch.folder.resolve()
-    etag = etag_of(source, str(size), str(mtime_ns))
+    etag = etag_of(found.source, str(found.size), str(found.mtime_ns))
     limits = ReadLimits(max_bytes=PREVIEW_MOST_BYTES, min_side_px=1)
     try:
-        frame = read_frame(folder / source, root=folder, pixel_size_um=1.0, limits=limits)
+        frame = read_frame(folder / found.source, root=folder, pixel_size_um=1.0, limits=limits)
     except (CellvigilError, OSError) as error:
         raise NotFound(f"nothing of it can be shown: {error}"[:500], reason="no_preview") from error
     grey = Image.fromarray(stretched(np.nan_to_num(frame.pixels)))
@@ -96,35 +88,31 @@ def audit_list(asked: Asked) -> AuditPage:
 def audit_lines(page: Installation, wanted: AuditWanted) -> AuditPage:
     """Return lines of the audit log, newest first."""
     before = number_of(wanted.cursor, NUMBER_MOST)
-    where, values = ("", ()) if wanted.flask is None else (" AND flask = ?", (wanted.flask,))
-    query = f"SELECT number, kind, fact, hash FROM audit WHERE number < ?{where} ORDER BY number DESC LIMIT ?"
-    with reading(page.state.record) as record:
+    with viewed_record(page.state.record) as record:
         if record is None:
             return AuditPage(items=[], next=None, total=0, broken_at=None)
-        rows = record.execute(query, (before, *values, wanted.limit + 1)).fetchall()
-        total = _total(record, where, values)
-    items = [_line(*row) for row in rows[: wanted.limit]]
-    more = str(items[-1].number) if len(rows) > len(items) else None
+        lines, total = record.audit_before(before, wanted.limit + 1, wanted.flask), record.count_audit(wanted.flask)
+    items = [_item(line) for line in lines[: wanted.limit]]
+    more = str(items[-1].number) if len(lines) > len(items) else None
     return AuditPage(items=items, next=more, total=total, broken_at=page.overview.health().audit_broken_at)
 
 
-def _total(record: sqlite3.Connection, where: str, values: tuple[str, ...]) -> int:
-    counted: int = record.execute(f"SELECT count(*) FROM audit WHERE number > 0{where}", values).fetchone()[0]
-    return counted
-
-
-def _line(number: int, kind: str, text: str, seal: str) -> AuditItem:
-    entry = AuditEntry.model_validate_json(text)
+def _item(line: AuditLine) -> AuditItem:
+    entry = line.entry
     return AuditItem(
-        number=number,
+        number=line.number,
         written_at=entry.written_at,
-        kind=kind,
+        kind=entry.kind,
         flask=entry.what.flask,
         channel=getattr(entry.what, "channel", None),
         by=entry.what.by,
         text=entry.words,
-        hash=seal,
+        hash=line.hash,
     )
+
+
+def _preview_url(row: QuarantinedRow) -> str:
+    return f"/api/v1/quarantine/{row.number}/preview.jpg"
 
 
 def _may_show(file: Path, reason: str) -> bool:

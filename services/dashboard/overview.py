@@ -1,10 +1,8 @@
 """How the installation is: who works, what waits, what lies in quarantine, and what made the newest numbers."""
 
 import importlib.metadata
-import json
 import platform
 import shutil
-import sqlite3
 import threading
 import time
 from dataclasses import dataclass
@@ -13,13 +11,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import from_json
-
 from monitor import __version__
 from monitor.errors import BackPressure, SettingsError
 from monitor.messages import MACHINE
 from services.dashboard.in_force import InForce
-from services.dashboard.opened import reading
 from services.dashboard.queue_connection import queue_of
 from services.dashboard.readings import Readings
 from services.dashboard.shapes import EngineLine, Health, QueueLine, WorkerLine
@@ -27,7 +22,11 @@ from services.dashboard.tiles import tile_alarms
 from services.delivery.outbox import Outbox
 from services.settings import Settings
 from services.state_folder import StateFolder
-from services.store.audit import BEGINNING, AuditLine
+from services.store.audit import BEGINNING
+from services.store.backlog import backlog
+from services.store.database import SQLITE_VERSION
+from services.store.ledger_view import viewed_ledger
+from services.store.record_view import RecordView, viewed_record
 from services.store.seal import sealed
 from services.transport.bus import Bus
 from services.transport.streams import ALARMS, DEAD, FRAMES, segmented
@@ -76,43 +75,35 @@ class Chain:
         self._broken: int | None = None
         self._began = time.monotonic()
 
-    def check(self, record: sqlite3.Connection) -> tuple[int | None, int]:
+    def check(self, record: RecordView) -> tuple[int | None, int]:
         """Return the first line that does not fit the one before it, and how many lines there are."""
         if time.monotonic() - self._began > CHAIN_ANEW_S:
             self._number, self._hash, self._broken, self._began = 0, BEGINNING, None, time.monotonic()
-        query = "SELECT number, fact, hash FROM audit WHERE number > ? ORDER BY number"
-        for number, text, seal in record.execute(query, (self._number,)):
-            line = AuditLine(number=number, text=text, hash=seal)
+        for line in record.audit_after(self._number):
             fits = line.number == self._number + 1 and line.hash == sealed(self._hash, line.text)
             if self._broken is None and not fits:
                 self._broken = self._number + 1
-            self._number, self._hash = number, seal
+            self._number, self._hash = line.number, line.hash
         return self._broken, self._number
 
 
 def counts_of(state: StateFolder, in_force: InForce) -> Counts:
     """Return what ledger and record hold."""
-    with reading(state.ledger) as ledger, reading(state.record) as record:
-        estimates, failures = _in_record(record)
+    with viewed_ledger(state.ledger) as ledger, viewed_record(state.record) as record:
+        estimates, failures = (0, 0) if record is None else record.counts()
         if ledger is None:
             return Counts({}, 0, 0.0, 0, estimates, failures)
-        files = dict(ledger.execute("SELECT state, count(*) FROM files GROUP BY state").fetchall())
-        waiting, oldest = _waiting(ledger, record)
-        now = in_force.clock.now()
-        since = (now - timedelta(hours=1)).isoformat(timespec="microseconds")
-        recent = (
-            "SELECT count(*) FROM files WHERE number > (SELECT coalesce(max(number), 0) FROM files) - ? "
-            "AND arrived_at > ? AND state IN ('arrived', 'queued')"
-        )
-        per_hour = ledger.execute(recent, (LAST_ARRIVALS, since)).fetchone()[0]
-    lag_s = 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds() / in_force.settings.clock.speed)
-    return Counts(files, waiting, lag_s, per_hour, estimates, failures)
+        waits, now = backlog(ledger, record), in_force.clock.now()
+        files, per_hour = ledger.counts(), ledger.count_arrived(now - timedelta(hours=1), LAST_ARRIVALS)
+    waited_s = 0.0 if waits.oldest is None else (now - waits.oldest).total_seconds()
+    lag_s = max(0.0, waited_s / in_force.settings.clock.speed)
+    return Counts(files, waits.frames, lag_s, per_hour, estimates, failures)
 
 
 def _health(state: StateFolder, in_force: InForce, readings: Readings, chain: Chain) -> Health:
     counts, settings = counts_of(state, in_force), in_force.settings
     server, workers, queues, dead = _queue(state, settings)
-    with reading(state.record) as record:
+    with viewed_record(state.record) as record:
         broken, lines = (None, 0) if record is None else chain.check(record)
         engine, digests = _made_by(record)
     return Health(
@@ -157,36 +148,13 @@ def free_bytes(folder: Path) -> int:
 @lru_cache(maxsize=1)
 def versions() -> tuple[tuple[str, str], ...]:
     """Return the versions of what matters."""
-    found = [("cellvigil", __version__), ("python", platform.python_version()), ("sqlite", sqlite3.sqlite_version)]
+    found = [("cellvigil", __version__), ("python", platform.python_version()), ("sqlite", SQLITE_VERSION)]
     for package in PACKAGES:
         try:
             found.append((package, importlib.metadata.version(package)))
         except importlib.metadata.PackageNotFoundError:
             continue
     return tuple(found)
-
-
-def _in_record(record: sqlite3.Connection | None) -> tuple[int, int]:
-    if record is None:
-        return 0, 0
-    estimates = record.execute("SELECT count(*) FROM estimates").fetchone()[0]
-    return estimates, record.execute("SELECT count(*) FROM failures").fetchone()[0]
-
-
-def _waiting(ledger: sqlite3.Connection, record: sqlite3.Connection | None) -> tuple[int, datetime | None]:
-    """Return how many frames have no result yet, and when the oldest of them came."""
-    query = "SELECT frame_id, arrived_at FROM files WHERE state IN ('arrived', 'queued') AND number > ? ORDER BY number"
-    newest = ledger.execute("SELECT coalesce(max(number), 0) FROM files").fetchone()[0]
-    came = dict(ledger.execute(query, (newest - LAST_ARRIVALS,)).fetchall())
-    if record is not None and came:
-        among = "SELECT value FROM json_each(?)"
-        settled = f"SELECT frame_id FROM {{}} WHERE frame_id IN ({among})"
-        ids = json.dumps(list(came))
-        for table in ("estimates", "failures"):
-            for (frame_id,) in record.execute(settled.format(table), (ids,)):
-                came.pop(frame_id, None)
-    times = [datetime.fromisoformat(at) for at in came.values() if at is not None]
-    return len(came), min(times, default=None)
 
 
 def _queue(state: StateFolder, settings: Settings) -> tuple[str | None, list[WorkerLine], list[QueueLine], int | None]:
@@ -210,12 +178,11 @@ def _workers(bus: Bus) -> list[WorkerLine]:
     return lines
 
 
-def _made_by(record: sqlite3.Connection | None) -> tuple[EngineLine | None, dict[str, str]]:
+def _made_by(record: RecordView | None) -> tuple[EngineLine | None, dict[str, str]]:
     """Return what segmented the newest frame, and the digests of what made the newest estimate."""
     if record is None:
         return None, {}
-    segmented_ = _newest(record, "segmentations")
-    estimate = _newest(record, "estimates")
+    segmented_, estimate = record.newest("segmentations"), record.newest("estimates")
     engine = None
     if segmented_ is not None:
         engine = EngineLine(
@@ -228,8 +195,3 @@ def _made_by(record: sqlite3.Connection | None) -> tuple[EngineLine | None, dict
         )
     provenance: dict[str, Any] = {} if estimate is None else estimate["provenance"]
     return engine, {name.replace("_", " "): value for name, value in provenance.items() if isinstance(value, str)}
-
-
-def _newest(record: sqlite3.Connection, table: str) -> dict[str, Any] | None:
-    found: tuple[str] | None = record.execute(f"SELECT fact FROM {table} ORDER BY rowid DESC LIMIT 1").fetchone()
-    return None if found is None else from_json(found[0])

@@ -7,13 +7,14 @@ from monitor.messages import FrameArrived, FrameFailed
 from services.dashboard.deeds import note_deed
 from services.dashboard.endpoint import Asked
 from services.dashboard.errors import Conflict, NotFound
-from services.dashboard.opened import reading
 from services.dashboard.queue_connection import queue_of
 from services.dashboard.shapes import DeadLetter, DeadLetters, Requeued
 from services.state_folder import StateFolder
 from services.store.dead_letters import DeadLetter as Dead
 from services.store.dead_letters import dead_letters, find_dead_letter, requeue
+from services.store.ledger_view import viewed_ledger
 from services.store.record_sqlite import SqliteRecord
+from services.store.record_view import viewed_record
 
 ANSWER_S = 3.0
 
@@ -65,13 +66,8 @@ def arrived_of(state: StateFolder, frame_id: str | None) -> FrameArrived | None:
     """Return a frame as the ledger has it."""
     if frame_id is None:
         return None
-    query = (
-        "SELECT message_json FROM files WHERE frame_id = ? AND message_json IS NOT NULL "
-        "AND state IN ('arrived', 'queued') LIMIT 1"
-    )
-    with reading(state.ledger) as ledger:
-        found = None if ledger is None else ledger.execute(query, (frame_id,)).fetchone()
-    return None if found is None else FrameArrived.model_validate_json(found[0])
+    with viewed_ledger(state.ledger) as ledger:
+        return None if ledger is None else ledger.frame(frame_id)
 
 
 def _item(state: StateFolder, dead: Dead) -> DeadLetter:
@@ -110,13 +106,8 @@ def _failed(state: StateFolder, told: FrameFailed, name: str, since: datetime | 
 
 def _from_record(state: StateFolder, most: int) -> list[DeadLetter]:
     """Return failures of frames without an estimate, as the record has them while no queue can be asked."""
-    query = (
-        "SELECT fact FROM failures WHERE NOT EXISTS (SELECT 1 FROM estimates WHERE estimates.frame_id = "
-        "failures.frame_id) ORDER BY rowid LIMIT ?"
-    )
-    with reading(state.record) as record:
-        facts = [] if record is None else record.execute(query, (most,)).fetchall()
-    failures = [FrameFailed.model_validate_json(fact) for (fact,) in facts]
+    with viewed_record(state.record) as record:
+        failures = [] if record is None else record.failures(most)
     return [_failed(state, told, told.frame_id, None, queued=False) for told in failures]
 
 

@@ -6,33 +6,26 @@ were revised. Whatever else revises estimates (other settings, what an operator 
 the revisions, which only grows. All that belongs together is read in one transaction.
 """
 
-import sqlite3
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 from pydantic_core import from_json
 
 from monitor.culture.standing import AlarmStanding
+from monitor.errors import BackPressure
 from monitor.messages import MACHINE
 from services.dashboard.columns import Columns, Row, moment_of, row_of
 from services.state_folder import StateFolder
-from services.store.record_flask import sortable
+from services.store.ledger_view import viewed_ledger
+from services.store.record_view import FollowedRecord, RecordView
 
 PART = 2000
-SUMS_EVERY_S, SUMS_WITHOUT_INDEX_S = 2.0, 30.0
+SUMS_EVERY_S = 2.0
 LEDGER_EVERY_S = 1.0
-SUMS_INDEX = "estimates_revised"
-NAMES = """
-WITH RECURSIVE names (name) AS (
-  SELECT min(flask) FROM files UNION ALL
-  SELECT (SELECT min(flask) FROM files WHERE flask > name) FROM names WHERE name IS NOT NULL)
-SELECT name FROM names WHERE name IS NOT NULL
-"""
 
 
 @dataclass(slots=True)
@@ -65,7 +58,7 @@ class Readings:
         self._state = state
         self._flasks: dict[str, Columns] = {}
         self._standings: dict[str, list[AlarmStanding]] = {}
-        self._connection: sqlite3.Connection | None = None
+        self._record: FollowedRecord | None = None
         self._file: tuple[int, int] | None = None
         self._version: int | None = None
         self._rowid = 0
@@ -102,15 +95,15 @@ class Readings:
 
         Raises
         ------
-        sqlite3.Error
+        BackPressure
             The record cannot be read now; the next look goes on where this one ended.
         """
         changes = Changes()
         self._follow_file(changes)
-        if self._connection is not None:
+        if self._record is not None:
             try:
-                self._read(self._connection, changes)
-            except sqlite3.Error:
+                self._read(self._record, changes)
+            except BackPressure:
                 # what was taken of this look stays; the count of rows and revisions shows what is missing
                 self._version, self._sums_due, self._sums_wanted = None, 0.0, True
                 raise
@@ -120,24 +113,25 @@ class Readings:
         self.loaded = True
         return changes
 
-    def _read(self, connection: sqlite3.Connection, changes: Changes) -> None:
-        version = connection.execute("PRAGMA data_version").fetchone()[0]
+    def _read(self, followed: FollowedRecord, changes: Changes) -> None:
+        with followed.view() as record:
+            version = record.version()
         news = version != self._version
         if not news and not (self._sums_wanted and time.monotonic() >= self._sums_due):
             return
-        with self._snapshot(connection):
+        with followed.snapshot() as record:
             if news:
                 self._sums_wanted = True
-                self._read_estimates(connection, changes)
-                self._read_standings(connection, changes)
-            self._read_revisions(connection, changes)
+                self._read_estimates(record, changes)
+                self._read_standings(record, changes)
+            self._read_revisions(record, changes)
         self._version = version
 
     def close(self) -> None:
         """Close the connection."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        if self._record is not None:
+            self._record.close()
+            self._record = None
 
     def _follow_file(self, changes: Changes) -> None:
         """Open the record when it appears, and anew when it is another file than before."""
@@ -156,25 +150,11 @@ class Readings:
             changes.whole = changes.anew = True
         self._file, self._version, self._rowid, self._ledger_due = file, None, 0, 0.0
         if file is not None:
-            uri = f"{self._state.record.resolve().as_uri()}?mode=ro"
-            self._connection = sqlite3.connect(
-                uri, uri=True, timeout=5.0, isolation_level=None, check_same_thread=False
-            )
+            self._record = FollowedRecord(self._state.record)
 
-    @contextmanager
-    def _snapshot(self, connection: sqlite3.Connection) -> Iterator[None]:
-        connection.execute("BEGIN")
-        try:
-            yield
-        finally:
-            with suppress(sqlite3.Error):
-                connection.execute("COMMIT")
-
-    def _read_estimates(self, connection: sqlite3.Connection, changes: Changes) -> None:
-        columns = "rowid, flask, frame_id, revision, fact"
-        news = f"SELECT {columns} FROM estimates WHERE rowid > ? ORDER BY rowid LIMIT {PART}"
+    def _read_estimates(self, record: RecordView, changes: Changes) -> None:
         late: dict[str, float] = {}
-        while part := connection.execute(news, (self._rowid,)).fetchall():
+        while part := record.estimates_after(self._rowid, PART):
             rows: dict[str, list[Row]] = defaultdict(list)
             for _, flask, frame_id, revision, fact in part:
                 rows[flask].append(row_of(frame_id, revision, from_json(fact)))
@@ -183,7 +163,7 @@ class Readings:
                     self._take(flask, sorted(found, key=lambda row: row.order), late, changes)
             self._rowid = part[-1][0]
         for flask, from_t in late.items():
-            self._read_again(connection, flask, from_t)
+            self._read_again(record, flask, from_t)
             changes.revised.add(flask)
 
     def _take(self, flask: str, rows: list[Row], late: dict[str, float], changes: Changes) -> None:
@@ -194,39 +174,32 @@ class Readings:
         else:
             columns.append(rows)
 
-    def _read_again(self, connection: sqlite3.Connection, flask: str, from_t: float | None) -> None:
+    def _read_again(self, record: RecordView, flask: str, from_t: float | None) -> None:
         """Read a flask's estimates from a time on, or all of them, and put them in place of what is there."""
-        since = "" if from_t is None else sortable(moment_of(from_t))
-        query = (
-            "SELECT frame_id, revision, fact FROM estimates WHERE flask = ? AND acquired_at >= ? "
-            "ORDER BY acquired_at, frame_id"
-        )
+        since = None if from_t is None else moment_of(from_t)
         rows = [
             row_of(frame_id, revision, from_json(fact))
-            for frame_id, revision, fact in connection.execute(query, (flask, since))
+            for frame_id, revision, fact in record.estimates_from(flask, since)
         ]
         with self.lock:
             columns = self._flasks[flask]
             columns.cut(float("-inf") if from_t is None else from_t)
             columns.append(rows)
 
-    def _read_revisions(self, connection: sqlite3.Connection, changes: Changes) -> None:
+    def _read_revisions(self, record: RecordView, changes: Changes) -> None:
         """Find flasks whose estimates were revised without a late frame; once in a while, for it counts all of them."""
         if time.monotonic() < self._sums_due:
             return
-        indices = {name for _, name, *_ in connection.execute("PRAGMA index_list(estimates)")}
-        pause = SUMS_EVERY_S if SUMS_INDEX in indices else SUMS_WITHOUT_INDEX_S
-        self._sums_due, self._sums_wanted = time.monotonic() + pause, False
-        sums = "SELECT flask, count(*), sum(revision) FROM estimates GROUP BY flask"
-        for flask, count, revisions in connection.execute(sums).fetchall():
+        self._sums_due, self._sums_wanted = time.monotonic() + SUMS_EVERY_S, False
+        for flask, count, revisions in record.revision_sums():
             columns = self._flasks.get(flask)
             if columns is not None and (count, revisions) != (len(columns), columns.revisions):
-                self._read_again(connection, flask, None)
+                self._read_again(record, flask, None)
                 changes.revised.add(flask)
 
-    def _read_standings(self, connection: sqlite3.Connection, changes: Changes) -> None:
+    def _read_standings(self, record: RecordView, changes: Changes) -> None:
         found: dict[str, list[AlarmStanding]] = defaultdict(list)
-        for flask, fact in connection.execute("SELECT flask, fact FROM standings ORDER BY flask, rowid"):
+        for flask, fact in record.standings():
             with suppress(ValidationError):  # of a version that this program does not know
                 found[flask].append(AlarmStanding.model_validate_json(fact))
         with self.lock:
@@ -239,14 +212,11 @@ class Readings:
 
     def _read_ledger(self, changes: Changes) -> None:
         """Find flasks of which frames came and none has an estimate yet."""
-        if time.monotonic() < self._ledger_due or not self._state.ledger.is_file():
+        if time.monotonic() < self._ledger_due:
             return
         self._ledger_due = time.monotonic() + LEDGER_EVERY_S
-        connection = sqlite3.connect(f"{self._state.ledger.resolve().as_uri()}?mode=ro", uri=True, timeout=5.0)
-        try:
-            names = [name for (name,) in connection.execute(NAMES)]
-        finally:
-            connection.close()
+        with viewed_ledger(self._state.ledger) as ledger:
+            names = [] if ledger is None else ledger.flasks()
         with self.lock:
             for name in names:
                 self._known(name, changes)

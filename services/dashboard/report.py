@@ -14,7 +14,6 @@ from typing import Any
 from urllib.parse import quote
 
 from markupsafe import Markup
-from pydantic_core import from_json
 
 from monitor import __version__
 from services.dashboard import pdf
@@ -23,13 +22,13 @@ from services.dashboard.content import Content
 from services.dashboard.drawing import Band, Chart, Line, Mark, draw
 from services.dashboard.endpoint import Asked
 from services.dashboard.lists import AuditWanted, audit_lines
-from services.dashboard.opened import reading
 from services.dashboard.pages import known_flask
 from services.dashboard.reasons import sentence_of
 from services.dashboard.rendering import TEMPLATES
 from services.dashboard.series import SeriesWanted, series_of
 from services.dashboard.shapes import Course, SeriesAnswer
 from services.state_folder import StateFolder
+from services.store.record_view import viewed_record
 
 WIDTH_PX = 820
 AUDIT_MOST = 200
@@ -79,15 +78,10 @@ def flask_pdf(asked: Asked) -> Content:
 
 def made_by(state: StateFolder, flask: str) -> list[dict[str, Any]]:
     """Return what made the flask's estimates: each set of versions and digests with its number of frames and times."""
-    query = (
-        "SELECT json_remove(json_extract(fact, '$.provenance'), '$.parity') AS made, count(*), min(acquired_at), "
-        "max(acquired_at) FROM estimates WHERE flask = ? GROUP BY made ORDER BY min(acquired_at)"
-    )
-    with reading(state.record) as record:
-        rows = [] if record is None else record.execute(query, (flask,)).fetchall()
+    with viewed_record(state.record) as record:
+        found = [] if record is None else record.provenances(flask)
     return [
-        {"frames": count, "first": first[:16], "last": last[:16], "made": from_json(made)}
-        for made, count, first, last in rows
+        {"frames": count, "first": first[:16], "last": last[:16], "made": made} for made, count, first, last in found
     ]
 
 

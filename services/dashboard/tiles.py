@@ -18,7 +18,7 @@ from services.dashboard.shapes import Fleet, Machine, Spark, Tile, TileAlarm
 from services.dashboard.thinning import kept, rounded
 from services.settings import Settings
 from services.store.fleet import KEPT, STANDING, flask_state
-from services.store.ledger import median_gap_s
+from services.store.ledger_row import median_gap_s
 
 State = Literal["ok", "alarm", "stale", "no_data"]
 SPARK_S = 48 * 3600.0

@@ -8,28 +8,28 @@ import hashlib
 import secrets
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import TracebackType
 
 from monitor.errors import BackPressure, SettingsError
 from services.dashboard.passwords import check_password, hashed, matches
 from services.dashboard.roles import Role, Visitor
+from services.store.database import Schema, explained, open_database, writing
 
-VERSION = 1
-SCHEMA = f"""
-CREATE TABLE IF NOT EXISTS users (
-  name TEXT PRIMARY KEY, role TEXT NOT NULL, password TEXT NOT NULL, created_at TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS sessions (
-  digest TEXT PRIMARY KEY, name TEXT NOT NULL REFERENCES users ON DELETE CASCADE, csrf TEXT NOT NULL,
-  began_at TEXT NOT NULL, seen_at TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS tokens (
-  digest TEXT PRIMARY KEY, user TEXT NOT NULL REFERENCES users ON DELETE CASCADE, name TEXT NOT NULL,
-  created_at TEXT NOT NULL, used_at TEXT, UNIQUE (user, name));
-PRAGMA user_version = {VERSION};
-"""
+TABLES = (
+    """CREATE TABLE IF NOT EXISTS users (
+      name TEXT PRIMARY KEY, role TEXT NOT NULL, password TEXT NOT NULL, created_at TEXT NOT NULL)""",
+    """CREATE TABLE IF NOT EXISTS sessions (
+      digest TEXT PRIMARY KEY, name TEXT NOT NULL REFERENCES users ON DELETE CASCADE, csrf TEXT NOT NULL,
+      began_at TEXT NOT NULL, seen_at TEXT NOT NULL)""",
+    """CREATE TABLE IF NOT EXISTS tokens (
+      digest TEXT PRIMARY KEY, user TEXT NOT NULL REFERENCES users ON DELETE CASCADE, name TEXT NOT NULL,
+      created_at TEXT NOT NULL, used_at TEXT, UNIQUE (user, name))""",
+)
+USERS = Schema(name="file of users", reason="users", version=1, tables=TABLES)
+WAIT_S = 20.0
 NAME_MOST = 64
 TOKEN_BYTES = 32
 SEEN_EVERY_S = 60.0
@@ -265,7 +265,7 @@ class Users:
         if not self._path.is_file():
             yield None
             return
-        with _Opened(self._path, "rw") as connection:
+        with explained(self._path, USERS), closing(open_database(self._path, USERS, wait_s=WAIT_S)) as connection:
             yield connection
 
     @contextmanager
@@ -273,35 +273,9 @@ class Users:
         if not self._path.is_file():
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._path.touch(mode=0o600)
-        try:
-            with _Opened(self._path, "rwc") as connection:
-                connection.execute("BEGIN IMMEDIATE")
-                with connection:
-                    yield connection
-        except sqlite3.OperationalError as error:
-            message = f"{self._path} cannot be written now: {error}; free disk space or mend its folder"
-            raise BackPressure(message, reason="users") from error
-
-
-class _Opened:
-    def __init__(self, path: Path, mode: str) -> None:
-        uri = f"{path.resolve().as_uri()}?mode={mode}"
-        self._connection = sqlite3.connect(uri, uri=True, timeout=20.0, isolation_level=None)
-
-    def __enter__(self) -> sqlite3.Connection:
-        made_by = self._connection.execute("PRAGMA user_version").fetchone()[0]
-        if made_by not in (0, VERSION):
-            self._connection.close()
-            raise SettingsError(f"the users were written by another version ({made_by}); use that one", reason="users")
-        if made_by == 0:
-            self._connection.executescript(f"PRAGMA journal_mode = WAL; {SCHEMA}")
-        self._connection.execute("PRAGMA foreign_keys = ON")
-        return self._connection
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._connection.close()
+        opened = closing(open_database(self._path, USERS, wait_s=WAIT_S))
+        with opened as connection, writing(connection, self._path, USERS):
+            yield connection
 
 
 def _check_name(name: str) -> None:

@@ -1,13 +1,10 @@
 """One change for one receiver, as the outbox keeps it."""
 
-import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
-from monitor.errors import SettingsError
 from monitor.messages import AlarmChanged
 
 COLUMNS = (
@@ -63,13 +60,3 @@ def letter_of(row: tuple[Any, ...]) -> Letter:
 def moment_of(seconds: float) -> datetime:
     """Return a time from seconds since 1970."""
     return datetime.fromtimestamp(0, UTC) + timedelta(seconds=seconds)
-
-
-def unusable(path: Path, error: sqlite3.DatabaseError, *, readonly: bool) -> SettingsError:
-    """Return the error that says why an outbox cannot be used, and the mend."""
-    if not isinstance(error, sqlite3.OperationalError):
-        message = f"the outbox {path} is damaged ({error}); move it away, and every recorded alarm is delivered again"
-        return SettingsError(message, reason="outbox")
-    if readonly:
-        return SettingsError(f"there is no outbox {path} yet ({error}); has a notifier run?", reason="no_outbox")
-    return SettingsError(f"the outbox {path} cannot be opened: {error}; is the folder yours?", reason="outbox")

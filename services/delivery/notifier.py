@@ -4,7 +4,6 @@ What stands in the record and not in the outbox is added at the start, every min
 delivered even when the queue that carried it was lost.
 """
 
-import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, time
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from monitor.errors import BackPressure, SettingsError
+from monitor.errors import CellvigilError, SettingsError
 from monitor.messages import AlarmChanged
 from services.delivery.apprise import Apprise
 from services.delivery.letter import DeliveryState
@@ -89,10 +88,7 @@ class OutboxStage:
         BackPressure
             The outbox cannot be written now; the alarms stay in the stream until it can.
         """
-        try:
-            new = self._outbox.add(batch, self._receivers, self._quiet())
-        except sqlite3.OperationalError as error:
-            raise BackPressure(f"the outbox cannot be written: {error}; is the disk full?", reason="outbox") from error
+        new = self._outbox.add(batch, self._receivers, self._quiet())
         if new:
             self._added()
         return [Done() for _ in batch]
@@ -217,7 +213,7 @@ def _quiet(record: Path) -> Quiet:
     try:
         with SqliteRecord(record, readonly=True) as opened:
             return quiet_by(opened.silences(), datetime.now(UTC))
-    except (sqlite3.Error, ValidationError):
+    except (CellvigilError, ValidationError):
         return nobody_silenced
 
 
@@ -234,7 +230,7 @@ def _reconcile(record: Path, outbox: Outbox, receivers: Sequence[str], repeat_s:
             if repeat_s is not None:
                 again = reminders(opened.standings(), outbox, repeat_s, datetime.now(UTC))
                 added += outbox.add(list(again), receivers, quiet)
-    except (sqlite3.Error, ValidationError) as error:
+    except (CellvigilError, ValidationError) as error:
         log.warning("not_reconciled", error=str(error), mend="alarms still come by the stream")
         return 0
     if added:

@@ -17,25 +17,36 @@ from pydantic import ValidationError
 
 from monitor.messages import AlarmChanged, AlarmState
 from services.clock import Clock, SystemClock
-from services.delivery.letter import COLUMNS, DeliveryState, Letter, letter_of, moment_of, unusable
+from services.delivery.letter import COLUMNS, DeliveryState, Letter, letter_of, moment_of
+from services.store.database import Schema, explained, open_database, writing
 from services.store.silence import Quiet, nobody_silenced
 
 SILENCED = "silenced"
 """Stands in `last_error` of a letter that waits for the end of a silence."""
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS events (
-  event_id TEXT PRIMARY KEY, alarm_id TEXT NOT NULL, fact TEXT NOT NULL, added_at REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS deliveries (
-  event_id TEXT NOT NULL REFERENCES events, receiver TEXT NOT NULL, alarm_id TEXT NOT NULL,
-  state TEXT NOT NULL CHECK (state IN ('waiting', 'delivered', 'given_up')), attempts INTEGER NOT NULL DEFAULT 0,
-  refusals INTEGER NOT NULL DEFAULT 0, added_at REAL NOT NULL, next_try REAL NOT NULL, delivered_at REAL,
-  last_error TEXT NOT NULL DEFAULT '', PRIMARY KEY (event_id, receiver));
-CREATE INDEX IF NOT EXISTS deliveries_next ON deliveries (receiver, state, next_try);
-CREATE INDEX IF NOT EXISTS deliveries_alarm ON deliveries (alarm_id, receiver, state);
-CREATE TABLE IF NOT EXISTS holds (receiver TEXT PRIMARY KEY, until REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS notices (receiver TEXT NOT NULL, sent_at REAL NOT NULL);
-CREATE INDEX IF NOT EXISTS notices_sent ON notices (receiver, sent_at);
-"""
+TABLES = (
+    """CREATE TABLE IF NOT EXISTS events (
+      event_id TEXT PRIMARY KEY, alarm_id TEXT NOT NULL, fact TEXT NOT NULL, added_at REAL NOT NULL)""",
+    """CREATE TABLE IF NOT EXISTS deliveries (
+      event_id TEXT NOT NULL REFERENCES events, receiver TEXT NOT NULL, alarm_id TEXT NOT NULL,
+      state TEXT NOT NULL CHECK (state IN ('waiting', 'delivered', 'given_up')), attempts INTEGER NOT NULL DEFAULT 0,
+      refusals INTEGER NOT NULL DEFAULT 0, added_at REAL NOT NULL, next_try REAL NOT NULL, delivered_at REAL,
+      last_error TEXT NOT NULL DEFAULT '', PRIMARY KEY (event_id, receiver))""",
+    "CREATE INDEX IF NOT EXISTS deliveries_next ON deliveries (receiver, state, next_try)",
+    "CREATE INDEX IF NOT EXISTS deliveries_alarm ON deliveries (alarm_id, receiver, state)",
+    "CREATE TABLE IF NOT EXISTS holds (receiver TEXT PRIMARY KEY, until REAL NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS notices (receiver TEXT NOT NULL, sent_at REAL NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS notices_sent ON notices (receiver, sent_at)",
+)
+OUTBOX = Schema(
+    name="outbox",
+    reason="outbox",
+    version=1,
+    tables=TABLES,
+    # cellvigil 0.1.0 made the same tables without a version
+    migrations={0: TABLES},
+    damaged="move it away, and every recorded alarm is delivered again",
+    missing="has a notifier run?",
+)
 IN_TURN = """d.state = 'waiting' AND NOT EXISTS (SELECT 1 FROM deliveries AS earlier WHERE
   earlier.alarm_id = d.alarm_id AND earlier.receiver = d.receiver AND earlier.state = 'waiting'
   AND earlier.rowid < d.rowid)"""
@@ -61,22 +72,8 @@ class Outbox:
     def __init__(self, path: Path, *, readonly: bool = False, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
         self._lock = threading.Lock()
-        uri = f"{path.resolve().as_uri()}?mode={'ro' if readonly else 'rwc'}"
-        try:
-            self._connection = sqlite3.connect(
-                uri, uri=True, timeout=60.0, isolation_level=None, check_same_thread=False
-            )
-        except sqlite3.OperationalError as error:
-            raise unusable(path, error, readonly=readonly) from error
-        try:
-            if not readonly:
-                self._connection.execute("PRAGMA journal_mode = WAL")
-                self._connection.execute("PRAGMA synchronous = FULL")
-                self._connection.executescript(SCHEMA)
-            self._connection.execute("SELECT refusals FROM deliveries LIMIT 1")
-        except sqlite3.DatabaseError as error:
-            self._connection.close()
-            raise unusable(path, error, readonly=readonly) from error
+        self._path = path
+        self._connection = open_database(path, OUTBOX, readonly=readonly, shared=True)
 
     def __enter__(self) -> Self:
         return self
@@ -160,8 +157,8 @@ class Outbox:
     def sent(self, receiver: str, window_s: float) -> list[float]:
         """Return when notifications went to a receiver within the last `window_s` seconds, ascending, as `now` is."""
         query = "SELECT sent_at FROM notices WHERE receiver = ? AND sent_at > ? ORDER BY sent_at"
-        with self._lock:
-            return [at for (at,) in self._connection.execute(query, (receiver, self._now() - window_s))]
+        with self._read() as connection:
+            return [at for (at,) in connection.execute(query, (receiver, self._now() - window_s))]
 
     def note_sent(self, receiver: str, window_s: float) -> None:
         """Note that a notification went to a receiver just now; what is older than the window is forgotten."""
@@ -177,8 +174,8 @@ class Outbox:
     def due(self) -> int:
         """Count the letters that could be sent now, those under way included."""
         query = f"SELECT count(*) FROM deliveries AS d WHERE {IN_TURN} AND d.next_try <= ?"
-        with self._lock:
-            return int(self._connection.execute(query, (self._now(),)).fetchone()[0])
+        with self._read() as connection:
+            return int(connection.execute(query, (self._now(),)).fetchone()[0])
 
     def delivered(self, letter: Letter) -> None:
         """Note that the receiver took a letter."""
@@ -221,8 +218,8 @@ class Outbox:
 
     def summary(self) -> dict[DeliveryState, int]:
         """Return the number of letters in every state, zeros included."""
-        with self._lock:
-            counted = self._connection.execute("SELECT state, count(*) FROM deliveries GROUP BY state").fetchall()
+        with self._read() as connection:
+            counted = connection.execute("SELECT state, count(*) FROM deliveries GROUP BY state").fetchall()
         return dict.fromkeys(DeliveryState, 0) | {DeliveryState(state): count for state, count in counted}
 
     def rows(self, *, state: DeliveryState | None = None, receiver: str | None = None) -> list[Letter]:
@@ -261,8 +258,8 @@ class Outbox:
 
     def told_at(self, event_id: str) -> datetime | None:
         """Return when an event was first to be told; None when it never was."""
-        with self._lock:
-            found = self._connection.execute("SELECT added_at FROM events WHERE event_id = ?", (event_id,)).fetchone()
+        with self._read() as connection:
+            found = connection.execute("SELECT added_at FROM events WHERE event_id = ?", (event_id,)).fetchone()
         return moment_of(found[0]) if found else None
 
     def _is_new(self, event: AlarmChanged, now: float) -> bool:
@@ -274,7 +271,7 @@ class Outbox:
         )
 
     def _select(self, where: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        with self._lock:
+        with self._read():
             return self._rows_of(where, values)
 
     def _rows_of(self, where: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
@@ -292,12 +289,10 @@ class Outbox:
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
+        with self._lock, writing(self._connection, self._path, OUTBOX) as connection:
+            yield connection
+
+    @contextmanager
+    def _read(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, explained(self._path, OUTBOX):
+            yield self._connection

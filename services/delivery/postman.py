@@ -2,7 +2,6 @@
 
 import hashlib
 import random
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
+from monitor.errors import BackPressure
 from monitor.messages import AlarmsGrouped
 from services.delivery.letter import Letter
 from services.delivery.outbox import Outbox
@@ -169,9 +169,9 @@ class Lane(threading.Thread):
         while True:
             try:
                 return call()
-            except sqlite3.OperationalError as error:
+            except BackPressure as error:
                 if not told:
-                    self._log.error("outbox_unusable", error=str(error), mend="is the disk full?")
+                    self._log.error("outbox_unusable", error=str(error))
                 told = True
                 if self._closing.wait(LOOK_S):
                     return None

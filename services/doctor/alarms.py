@@ -1,8 +1,8 @@
 """What the alarms will cost, and whether their audit log is whole."""
 
-import sqlite3
 from collections.abc import Iterator
 
+from monitor.errors import CellvigilError
 from services.doctor.check import Check, ok, problem
 from services.settings import Settings
 from services.state_folder import StateFolder
@@ -23,7 +23,7 @@ def check_alarms(settings: Settings) -> Iterator[Check]:
 
 def check_audit(settings: Settings) -> Iterator[Check]:
     """Yield whether the audit log of the state folder fits together; nothing where there is none yet."""
-    from services.store.audit import BEGINNING, broken_at
+    from services.store.audit import broken_at
     from services.store.record_sqlite import SqliteRecord
 
     file = StateFolder(settings.state).record
@@ -32,16 +32,15 @@ def check_audit(settings: Settings) -> Iterator[Check]:
     try:
         with SqliteRecord(file, readonly=True) as record:
             lines = list(record.audit_lines())
-    except sqlite3.Error as error:
-        if "no such table" not in str(error):  # a record of a version that kept no log
-            yield problem(
-                "audit", f"the audit log cannot be read: {error}", f"look at {file}; restore it from a backup"
-            )
+    except CellvigilError as error:
+        yield problem("audit", f"the audit log cannot be read: {error}", f"look at {file}; restore it from a backup")
+        return
+    if not lines:
         return
     broken = broken_at(lines)
     if broken is None:
-        newest = lines[-1].hash if lines else BEGINNING
-        yield ok("audit", f"{len(lines)} lines of the audit log fit together; the newest is {newest[:16]}")
+        sealed = f"the newest is {lines[-1].hash[:16]}"
+        yield ok("audit", f"{len(lines)} lines of the audit log fit together; {sealed}")
         return
     mend = "somebody changed the record by hand; restore it from a backup and compare the lines from there on"
     yield problem("audit", f"line {broken} of the audit log does not fit the one before it", mend)

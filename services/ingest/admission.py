@@ -17,7 +17,7 @@ from monitor.frames.reader import FrameHeader, ReadLimits, probe, read_frame
 from monitor.frames.sample import Sample
 from monitor.messages import BlobRef, FrameArrived
 from services.ingest.scanner import FOREIGN
-from services.store.ledger import LedgerRow
+from services.store.ledger_row import LedgerRow
 from services.transport.shared_memory import RingWriter, Slot
 
 UNHASHED = frozenset(("too_large", "symlink", "outside_root", "unreadable"))

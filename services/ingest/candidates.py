@@ -10,7 +10,7 @@ from pathlib import Path
 
 from monitor.errors import CellvigilError, FrameNotReady, FrameRejected, LayoutMismatch
 from services.ingest.admission import Admission, FileChanged, modified, source_of
-from services.store.ledger import LedgerRow
+from services.store.ledger_row import LedgerRow
 
 __all__ = ["Candidates", "Patience", "source_of"]
 

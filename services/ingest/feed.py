@@ -1,13 +1,13 @@
 """From the ledger into the queue: every frame once, again after the queue was lost, oldest first."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from monitor.culture.rows import ConditionRow
 from monitor.messages import ConditionObserved, FlaskSilent, FrameArrived, OperatorActed
-from services.store.ledger import Ledger
+from services.store.ledger import Ledger, Settled
 from services.transport.bus import Bus
 from services.transport.stage import Publication
 from services.transport.streams import FRAMES, partition_of, segmented
@@ -28,23 +28,24 @@ class Feed:
     Parameters
     ----------
     settled
-        Gives the frame_ids that have a result, for filling a new queue with the rest.
+        Says which of some frames have a result, for filling a new queue with the rest.
     """
 
-    def __init__(self, bus: Bus, ledger: Ledger, settled: Callable[[], set[str]], log: Any) -> None:  # noqa: ANN401 (structlog's loggers have no common type)
+    def __init__(self, bus: Bus, ledger: Ledger, settled: Settled, log: Any) -> None:  # noqa: ANN401 (structlog's loggers have no common type)
         self._bus = bus
         self._ledger = ledger
         self._settled = settled
         self._log = log
 
     def follow(self) -> None:
-        """See whether the queue is another one than before, and bring it what it lacks. Raises `BackPressure`.
+        """Note what has a result; bring a queue that is another one than before what it lacks. Raises `BackPressure`.
 
         The new life of the queue is marked before the first frame goes into it: a queue that is lost again half-way is
         then seen to be new again.
         """
+        self._ledger.mark_settled(self._settled)
         if self._bus.epoch() is None:
-            forgotten = self._ledger.mark_unqueued(self._settled())
+            forgotten = self._ledger.mark_unqueued(self._settled)
             self._bus.begin_epoch()
             self._log.info("queue_is_new", frames_queued_again=forgotten)
         while waiting := self._ledger.unqueued(BATCH):
@@ -58,7 +59,7 @@ class Feed:
         """
         if self._bus.waiting(FRAMES, READERS) == 0:
             part: list[FrameArrived] = []
-            for frame in self._ledger.unfinished(self._settled()):
+            for frame in self._ledger.unfinished(self._settled):
                 part.append(frame)
                 if len(part) == BATCH:
                     self.publish(part)
@@ -93,7 +94,7 @@ class Feed:
         queues = [(FRAMES, READERS), *((segmented(partition), ESTIMATORS) for partition in range(partitions))]
         if not any(self._bus.waiting(stream, group) for stream, group in queues):
             return 0.0
-        oldest = next(self._ledger.unfinished(self._settled()), None)
+        oldest = next(self._ledger.unfinished(self._settled), None)
         return 0.0 if oldest is None else (now - oldest.arrived_at).total_seconds()
 
     def tell(self, silent: FlaskSilent, partitions: int) -> None:

@@ -12,7 +12,7 @@ from services.ingest.quarantine import Quarantine
 from services.ingest.scanner import is_candidate, is_folder, scan
 from services.ingest.watcher import SIDECAR, Watcher
 from services.settings import WatchSettings
-from services.store.ledger import LedgerRow
+from services.store.ledger_row import LedgerRow
 
 SLICE_S = 0.2
 """How long one round may walk the folder."""

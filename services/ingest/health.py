@@ -11,7 +11,7 @@ from pathlib import Path
 
 from monitor.messages import MACHINE, Channel, ConditionObserved, FrameArrived
 from services.settings import HealthSettings
-from services.store.ledger import LedgerRow
+from services.store.ledger_row import LedgerRow
 
 GIB = 1 << 30
 FUTURE_FRAMES = 3

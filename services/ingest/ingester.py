@@ -32,7 +32,8 @@ from services.ingest.health import HealthWatch
 from services.ingest.quarantine import Quarantine
 from services.ingest.silence import SilenceWatch
 from services.settings import Settings
-from services.store.ledger import Ledger, LedgerRow
+from services.store.ledger import Ledger, Settled
+from services.store.ledger_row import LedgerRow
 from services.transport.backoff import Backoff
 from services.transport.bus import Bus
 from services.transport.shared_memory import RingWriter
@@ -68,7 +69,7 @@ class Ingester:
     Parameters
     ----------
     settled
-        Gives the frame_ids that have a result, for queueing the rest again after the queue was lost.
+        Says which of some frames have a result, for queueing the rest again after the queue was lost.
     clock
         The culture's clock: when frames arrived, and how long a flask is silent. Waiting for files goes by the
         machine's own.
@@ -90,7 +91,7 @@ class Ingester:
         settings: Settings,
         bus: Bus,
         ledger: Ledger,
-        settled: Callable[[], set[str]],
+        settled: Settled,
         clock: Clock,
         log: Any = None,  # noqa: ANN401 (structlog's loggers have no common type)
         ring: RingWriter | None = None,
@@ -236,11 +237,11 @@ class Ingester:
         self._feed.repeat()
 
     def _all_settled(self) -> bool:
-        """Whether every frame has its result; looked up once in a while, for it reads the whole record."""
+        """Whether every frame has its result; looked up once in a while."""
         if time.monotonic() < self._next_settled:
             return False
         self._next_settled = time.monotonic() + EPOCH_S
-        return next(self._ledger.unfinished(self._settled()), None) is None
+        return next(self._ledger.unfinished(self._settled), None) is None
 
     def _announce_silence(self) -> None:
         """Announce silent flasks, after one more scan: a frame may lie there that no event told of."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from monitor.frames.pixel_size import FOLDER_SIDECAR
-from services.store.ledger import LedgerRow
+from services.store.ledger_row import LedgerRow
 
 CURABLE = frozenset(("no_pixel_size", "bad_pixel_size"))
 """Reasons that a file beside the frame can mend."""

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from monitor.messages import FlaskSilent, FrameArrived
-from services.store.ledger import TIME_POINTS_KEPT, LastArrival, Series, median_gap_s
+from services.store.ledger import TIME_POINTS_KEPT
+from services.store.ledger_row import LastArrival, Series, median_gap_s
 
 
 class SilenceWatch:

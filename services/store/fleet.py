@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.messages import MACHINE, AlarmChanged, AlarmState, AlarmStatus, Channel, PotencyEstimated
-from services.store.ledger import median_gap_s
+from services.store.ledger_row import median_gap_s
 from services.store.record import Record
 from services.store.results import inert
 

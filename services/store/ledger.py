@@ -1,41 +1,49 @@
-"""The ledger: what was seen in the watched folder and what became of it. SQLite, written by the ingester alone."""
+"""The ledger: what was seen in the watched folder and what became of it. SQLite, written by the ingester alone.
 
-import itertools
+Which frames have a result is known to the record. The ingester follows it (`mark_settled`), so that what waits is
+found without reading the whole history again.
+"""
+
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
-from monitor.errors import SettingsError
-from monitor.frames.identity import FrameKey
 from monitor.messages import FrameArrived
+from services.store.database import Schema, explain, open_database, writing
+from services.store.ledger_row import LastArrival, LedgerRow, Series
 
-State = Literal["arrived", "queued", "quarantined", "duplicate", "replaced", "vanished"]
-Series = tuple[str, str]
-"""(position, channel) of a flask."""
-
-VERSION = 1
-TIME_POINTS_TO_LEARN = 4
+WAITING = "('arrived', 'queued')"
+FRAMES = "('arrived', 'queued', 'settled')"
+"""States of files that are frames now; `replaced` ones were."""
 TIME_POINTS_KEPT = 16
 MTIME_MOST_NS = 2**63 - 1
+PART = 1000
 
-SCHEMA = f"""
-CREATE TABLE IF NOT EXISTS files (
-  number INTEGER PRIMARY KEY, source TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
-  frame_id TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL,
-  flask TEXT, position TEXT, channel TEXT, time_point TEXT, acquired_at TEXT, arrived_at TEXT,
-  message_json TEXT, first_seen TEXT NOT NULL, UNIQUE (source, size, mtime_ns));
-CREATE INDEX IF NOT EXISTS files_frame ON files (frame_id);
-CREATE INDEX IF NOT EXISTS files_state ON files (state);
-CREATE INDEX IF NOT EXISTS files_series ON files (flask, position, channel, acquired_at);
-PRAGMA user_version = {VERSION};
-"""
+BY_ARRIVAL = "CREATE INDEX IF NOT EXISTS files_arrived ON files (flask, arrived_at)"
+LEDGER = Schema(
+    name="ledger",
+    reason="ledger",
+    version=2,
+    tables=(
+        """CREATE TABLE IF NOT EXISTS files (
+          number INTEGER PRIMARY KEY, source TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+          frame_id TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL,
+          flask TEXT, position TEXT, channel TEXT, time_point TEXT, acquired_at TEXT, arrived_at TEXT,
+          message_json TEXT, first_seen TEXT NOT NULL, UNIQUE (source, size, mtime_ns))""",
+        "CREATE INDEX IF NOT EXISTS files_frame ON files (frame_id)",
+        "CREATE INDEX IF NOT EXISTS files_state ON files (state)",
+        "CREATE INDEX IF NOT EXISTS files_series ON files (flask, position, channel, acquired_at)",
+        BY_ARRIVAL,
+    ),
+    # version 1 is that of cellvigil 0.1.0: no frame was `settled`, whatever became of it
+    migrations={1: (BY_ARRIVAL,)},
+)
 
 UPSERT = """
 INSERT INTO files (source, size, mtime_ns, frame_id, state, reason, detail, flask, position, channel, time_point,
@@ -46,104 +54,45 @@ ON CONFLICT (source, size, mtime_ns) DO UPDATE SET frame_id = excluded.frame_id,
   arrived_at = excluded.arrived_at, message_json = excluded.message_json
 """
 
-MOMENTS = """
-SELECT flask, position, channel, acquired_at FROM (
-  SELECT flask, position, channel, acquired_at,
-    row_number() OVER (PARTITION BY flask, position, channel ORDER BY acquired_at DESC) AS age
-  FROM (SELECT DISTINCT flask, position, channel, acquired_at FROM files
-        WHERE flask IS NOT NULL AND state IN ('arrived', 'queued', 'replaced')))
-WHERE age <= ? ORDER BY acquired_at
+SERIES = """
+WITH RECURSIVE series (flask, position, channel) AS (
+  SELECT * FROM (SELECT flask, position, channel FROM files WHERE flask IS NOT NULL
+    ORDER BY flask, position, channel LIMIT 1)
+  UNION ALL
+  SELECT files.flask, files.position, files.channel FROM series JOIN files ON files.number = (
+    SELECT number FROM files WHERE (flask, position, channel) > (series.flask, series.position, series.channel)
+    ORDER BY flask, position, channel LIMIT 1))
+SELECT flask, position, channel FROM series
+"""
+"""Every series, each found by one look into the index."""
+MOMENTS = f"""
+SELECT DISTINCT acquired_at FROM files WHERE flask = ? AND position = ? AND channel = ?
+  AND (state IN {FRAMES} OR state = 'replaced') ORDER BY acquired_at DESC LIMIT ?
+"""
+NEWEST = f"""
+SELECT frame_id, acquired_at, arrived_at FROM files WHERE flask = ? AND (state IN {FRAMES} OR state = 'replaced')
+  ORDER BY arrived_at DESC LIMIT 1
 """
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerRow:
-    """One file as it was seen.
-
-    source: path relative to the watched folder; bytes that are no text are written as escapes;
-    size, mtime_ns: as the file system gave them; frame_id: sha256 of the content, empty when it was never read;
-    state: arrived (readable, not yet queued), queued, quarantined (reason and detail say why), duplicate (a second
-    copy of a frame; detail says of which), replaced (a frame whose path holds other content by now, in a newer row),
-    vanished (was quarantined, and is gone or written over since);
-    arrived: the fact, None for what never became a frame.
-    """
-
-    source: str
-    size: int
-    mtime_ns: int
-    frame_id: str
-    state: State
-    reason: str
-    detail: str
-    arrived: FrameArrived | None
-
-    @property
-    def key(self) -> FrameKey | None:
-        """The frame's key when it became a frame."""
-        return self.arrived.key if self.arrived else None
-
-    @property
-    def acquired_at(self) -> datetime | None:
-        """When it was acquired, when it became a frame."""
-        return self.arrived.acquired_at if self.arrived else None
-
-
-@dataclass(frozen=True, slots=True)
-class LastArrival:
-    """A flask's newest arrival, and when its last frames were acquired: ascending and distinct, by series."""
-
-    frame_id: str
-    acquired_at: datetime
-    arrived_at: datetime
-    moments: Mapping[Series, tuple[datetime, ...]]
-
-    @property
-    def interval_s(self) -> float | None:
-        """Observed time between the frames of a position; see `median_gap_s`."""
-        return median_gap_s(self.moments.values())
-
-
-def median_gap_s(series: Iterable[Sequence[datetime]]) -> float | None:
-    """Return the median gap in seconds between the time points of each series, all series together.
-
-    Each series is ascending and distinct. None until one of them has `TIME_POINTS_TO_LEARN` time points. Gaps are never
-    taken across series: positions of a flask are imaged moments apart, which says nothing of its rhythm.
-
-    >>> noon = datetime(2026, 3, 10, 12, tzinfo=UTC)
-    >>> median_gap_s([[noon.replace(minute=15 * quarter) for quarter in range(4)]])
-    900.0
-    """
-    known = [moments for moments in series if len(moments) >= TIME_POINTS_TO_LEARN]
-    gaps = [(later - earlier).total_seconds() for moments in known for earlier, later in itertools.pairwise(moments)]
-    return median(gaps) if gaps else None
+Settled = Callable[[Sequence[str]], set[str]]
+"""Which of some frame_ids have a result."""
 
 
 class Ledger:
-    """One SQLite file in WAL mode; every commit is on the disk before it returns. One process writes, others may read.
+    """One SQLite file; one process writes, others may read.
 
     Raises
     ------
     SettingsError
-        `ledger_version` when the file was made by another version of the ledger.
+        The file cannot be used: `ledger_version` when a newer version made it; see `open_database`.
+    BackPressure
+        While the disk is full or the file locked: the caller waits, nothing is lost.
     """
 
     def __init__(self, path: Path, *, readonly: bool = False) -> None:
-        uri = f"{path.resolve().as_uri()}?mode={'ro' if readonly else 'rwc'}"
-        self._connection = sqlite3.connect(uri, uri=True, timeout=60.0, isolation_level=None)
-        made_by: int = self._connection.execute("PRAGMA user_version").fetchone()[0]
-        if made_by not in (0, VERSION):
-            self._connection.close()
-            message = f"{path} is of ledger version {made_by}, this program writes {VERSION}; use another state folder"
-            raise SettingsError(message, reason="ledger_version")
-        if not readonly:
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
-            self._connection.executescript(SCHEMA)
-
-    @classmethod
-    def open_readonly(cls, path: Path) -> Self:
-        """Open an existing ledger to look at it, beside the process that writes it."""
-        return cls(path, readonly=True)
+        self._path = path
+        self._connection = open_database(path, LEDGER, readonly=readonly)
 
     def __enter__(self) -> Self:
         return self
@@ -152,6 +101,7 @@ class Ledger:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+        explain(error, self._path, LEDGER)
 
     def close(self) -> None:
         """Close the connection."""
@@ -173,17 +123,38 @@ class Ledger:
             update = "UPDATE files SET state = 'queued' WHERE frame_id = ? AND state = 'arrived'"
             connection.executemany(update, [(frame_id,) for frame_id in frame_ids])
 
-    def mark_unqueued(self, settled: set[str]) -> int:
-        """Note that the queue forgot everything: what is not settled counts as `arrived` again. Return how many.
+    def mark_unqueued(self, settled: Settled) -> int:
+        """Note that the queue forgot everything: what has no result counts as `arrived` again. Return how many.
 
         Replaced frames too: whoever reads them finds other content and says so, which settles them.
         """
-        queued = self._connection.execute("SELECT frame_id FROM files WHERE state IN ('queued', 'replaced')")
-        forgotten = [(frame_id,) for (frame_id,) in queued if frame_id not in settled]
+        queued = self._connection.execute("SELECT frame_id FROM files WHERE state IN ('queued', 'replaced')").fetchall()
+        forgotten = list(_without_result([frame_id for (frame_id,) in queued], settled))
         with self._write() as connection:
             update = "UPDATE files SET state = 'arrived' WHERE frame_id = ? AND state IN ('queued', 'replaced')"
-            connection.executemany(update, forgotten)
+            connection.executemany(update, [(frame_id,) for frame_id in forgotten])
         return len(forgotten)
+
+    def mark_settled(self, settled: Settled) -> int:
+        """Note which waiting frames have a result by now; return how many were found.
+
+        They settle about in the order in which they came: the search ends with the first `PART` of them in which none
+        did, for a long queue is not looked through every time.
+        """
+        found, last = 0, 0
+        query = (
+            f"SELECT number, frame_id FROM files WHERE state IN {WAITING} AND number > ? ORDER BY number LIMIT {PART}"
+        )
+        while rows := self._connection.execute(query, (last,)).fetchall():
+            last = rows[-1][0]
+            done = settled([frame_id for _, frame_id in rows])
+            if not done:
+                break
+            found += len(done)
+            with self._write() as connection:
+                update = f"UPDATE files SET state = 'settled' WHERE frame_id = ? AND state IN {WAITING}"
+                connection.executemany(update, [(frame_id,) for frame_id in done])
+        return found
 
     def mark_vanished(self, sources: Iterable[str]) -> None:
         """Note that quarantined files are gone."""
@@ -195,12 +166,12 @@ class Ledger:
         """Return frames that arrived and are not known to be queued, oldest acquisition first, up to `most`."""
         return self._frames("state = 'arrived'", most)
 
-    def unfinished(self, settled: set[str]) -> Iterator[FrameArrived]:
+    def unfinished(self, settled: Settled) -> Iterator[FrameArrived]:
         """Yield frames that arrived and have no result, oldest acquisition first; few are held in memory at a time."""
-        query = "SELECT frame_id FROM files WHERE state IN ('arrived', 'queued') ORDER BY acquired_at, frame_id"
-        waiting = [frame_id for (frame_id,) in self._connection.execute(query) if frame_id not in settled]
-        select = "SELECT message_json FROM files WHERE frame_id = ? AND state IN ('arrived', 'queued') LIMIT 1"
-        for frame_id in waiting:
+        query = f"SELECT frame_id FROM files WHERE state IN {WAITING} ORDER BY acquired_at, frame_id"
+        waiting = [frame_id for (frame_id,) in self._connection.execute(query)]
+        select = f"SELECT message_json FROM files WHERE frame_id = ? AND state IN {WAITING} LIMIT 1"
+        for frame_id in _without_result(waiting, settled):
             found = self._connection.execute(select, (frame_id,)).fetchone()
             if found is not None:
                 yield FrameArrived.model_validate_json(found[0])
@@ -208,7 +179,7 @@ class Ledger:
     def known_files(self) -> dict[str, tuple[int, int]]:
         """Return size and mtime of every file that became a frame or a copy of one, as last seen, by source."""
         query = (
-            "SELECT source, size, mtime_ns FROM files WHERE state IN ('arrived', 'queued', 'duplicate') ORDER BY number"
+            f"SELECT source, size, mtime_ns FROM files WHERE state IN {FRAMES} OR state = 'duplicate' ORDER BY number"
         )
         return {source: (size, mtime_ns) for source, size, mtime_ns in self._connection.execute(query)}
 
@@ -235,7 +206,7 @@ class Ledger:
 
     def frames(self) -> list[FrameArrived]:
         """Return every frame that arrived, each content once, oldest acquisition first."""
-        return self._frames("state IN ('arrived', 'queued')")
+        return self._frames(f"state IN {FRAMES}")
 
     def counts(self) -> dict[str, int]:
         """Return the number of files by state."""
@@ -243,32 +214,21 @@ class Ledger:
 
     def last_arrivals(self) -> dict[str, LastArrival]:
         """Return every flask's newest arrival and the times of its last `TIME_POINTS_KEPT` time points."""
-        moments: dict[str, dict[Series, list[datetime]]] = defaultdict(lambda: defaultdict(list))
-        for flask, position, channel, acquired_at in self._connection.execute(MOMENTS, (TIME_POINTS_KEPT,)):
-            moments[flask][position, channel].append(datetime.fromisoformat(acquired_at))
-        newest = self._connection.execute(  # SQLite takes bare columns from the row that holds the maximum
-            "SELECT flask, frame_id, acquired_at, max(arrived_at) FROM files"
-            " WHERE flask IS NOT NULL AND state IN ('arrived', 'queued', 'replaced') GROUP BY flask"
-        )
-        return {
-            flask: LastArrival(
-                frame_id,
-                datetime.fromisoformat(acquired_at),
-                datetime.fromisoformat(arrived_at),
-                {series: tuple(found) for series, found in moments[flask].items()},
-            )
-            for flask, frame_id, acquired_at, arrived_at in newest
-        }
+        moments: dict[str, dict[Series, tuple[datetime, ...]]] = defaultdict(dict)
+        for flask, position, channel in self._connection.execute(SERIES).fetchall():
+            series = (flask, position, channel, TIME_POINTS_KEPT)
+            times = [datetime.fromisoformat(at) for (at,) in self._connection.execute(MOMENTS, series)]
+            if times:
+                moments[flask][position, channel] = tuple(reversed(times))
+        found = {}
+        for flask, series_moments in moments.items():
+            frame_id, acquired_at, arrived_at = self._connection.execute(NEWEST, (flask,)).fetchone()
+            times_of = datetime.fromisoformat(acquired_at), datetime.fromisoformat(arrived_at)
+            found[flask] = LastArrival(frame_id, *times_of, series_moments)
+        return found
 
-    @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._connection
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
+    def _write(self) -> AbstractContextManager[sqlite3.Connection]:
+        return writing(self._connection, self._path, LEDGER)
 
     def _add(self, connection: sqlite3.Connection, row: LedgerRow, seen_at: datetime) -> LedgerRow:
         # file systems hold times beyond 2262, which SQLite's whole numbers do not
@@ -281,13 +241,13 @@ class Ledger:
             (row.source, row.size, row.mtime_ns),
         ).fetchone()
         if row.state == "arrived":
-            if there is not None and there[0] in ("arrived", "queued") and there[1] == row.frame_id:
+            if there is not None and there[0] in ("arrived", "queued", "settled") and there[1] == row.frame_id:
                 return replace(row, state=there[0])
             row = self._deduplicated(connection, row)
         connection.execute(
             "UPDATE files SET state = iif(state = 'quarantined', 'vanished', 'replaced')"
             " WHERE source = ? AND NOT (size = ? AND mtime_ns = ?)"
-            " AND (state = 'quarantined' OR (state IN ('arrived', 'queued') AND frame_id != ?))",
+            f" AND (state = 'quarantined' OR (state IN {FRAMES} AND frame_id != ?))",
             (row.source, row.size, row.mtime_ns, row.frame_id),
         )
         connection.execute(UPSERT, (*_columns(row), seen_at.isoformat()))
@@ -296,7 +256,7 @@ class Ledger:
     def _deduplicated(self, connection: sqlite3.Connection, row: LedgerRow) -> LedgerRow:
         first = connection.execute(
             "SELECT source, size, mtime_ns FROM files WHERE frame_id = ? AND message_json IS NOT NULL"
-            " AND state IN ('arrived', 'queued', 'replaced') ORDER BY number LIMIT 1",
+            f" AND (state IN {FRAMES} OR state = 'replaced') ORDER BY number LIMIT 1",
             (row.frame_id,),
         ).fetchone()
         if first is None or first == (row.source, row.size, row.mtime_ns):
@@ -307,6 +267,13 @@ class Ledger:
         # `where` is one of this module's own literals
         query = f"SELECT message_json FROM files WHERE {where} ORDER BY acquired_at, frame_id LIMIT ?"
         return [FrameArrived.model_validate_json(fact) for (fact,) in self._connection.execute(query, (most,))]
+
+
+def _without_result(frame_ids: Sequence[str], settled: Settled) -> Iterator[str]:
+    for first in range(0, len(frame_ids), PART):
+        part = frame_ids[first : first + PART]
+        done = settled(part)
+        yield from (frame_id for frame_id in part if frame_id not in done)
 
 
 def _columns(row: LedgerRow) -> tuple[object, ...]:

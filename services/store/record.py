@@ -113,8 +113,8 @@ class Record(Protocol):
     def culture_rows(self, flask: str) -> list[CultureRow]:
         """Return every row of a flask in the order of the fold."""
 
-    def settled_ids(self) -> set[str]:
-        """Return the frame_ids that have an estimate or a failure."""
+    def settled(self, frame_ids: Sequence[str]) -> set[str]:
+        """Return which of some frames have an estimate or a failure."""
 
     def frame_rows(self, flask: str | None = None) -> list[FrameRow]:
         """Return stored measurements, of one flask or all, ordered by time and id."""

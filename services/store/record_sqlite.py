@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -10,7 +10,6 @@ from typing import Self
 
 from monitor.culture.rows import CultureRow, FrameRow, OperatorRow
 from monitor.culture.standing import AlarmStanding
-from monitor.errors import BackPressure
 from monitor.messages import (
     AlarmChanged,
     DriftDetected,
@@ -20,39 +19,12 @@ from monitor.messages import (
     PotencyEstimated,
 )
 from services.store.audit import AuditLine, Deed
+from services.store.database import explain, open_database, writing
 from services.store.record_flask import SqliteFlask, sortable
 from services.store.record_journal import Journal
+from services.store.record_tables import RECORD
+from services.store.record_view import RecordView
 from services.store.silence import Silence
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS segmentations (frame_id TEXT PRIMARY KEY, fact TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS failures (frame_id TEXT PRIMARY KEY, fact TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS culture_rows (
-  row_id TEXT PRIMARY KEY, flask TEXT NOT NULL, at TEXT NOT NULL, kind TEXT NOT NULL, fact TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS culture_rows_fold ON culture_rows (flask, at, row_id);
-CREATE TABLE IF NOT EXISTS estimates (
-  frame_id TEXT PRIMARY KEY, flask TEXT NOT NULL, acquired_at TEXT NOT NULL, revision INTEGER NOT NULL,
-  fact TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS estimates_flask ON estimates (flask, acquired_at, frame_id);
-CREATE INDEX IF NOT EXISTS estimates_revised ON estimates (flask, revision);
-CREATE TABLE IF NOT EXISTS drifts (
-  event_id TEXT PRIMARY KEY, flask TEXT NOT NULL, at TEXT NOT NULL, fact TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS alarms (
-  event_id TEXT PRIMARY KEY, flask TEXT NOT NULL, at TEXT NOT NULL, withdrawn INTEGER NOT NULL DEFAULT 0,
-  fact TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS silences (silence_id TEXT PRIMARY KEY, fact TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS actions (row_id TEXT PRIMARY KEY, at TEXT NOT NULL, fact TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS standings (
-  flask TEXT NOT NULL, channel TEXT NOT NULL, fact TEXT NOT NULL, PRIMARY KEY (flask, channel));
-CREATE TABLE IF NOT EXISTS audit (
-  number INTEGER PRIMARY KEY, flask TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL, fact TEXT NOT NULL,
-  hash TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS audit_flask ON audit (flask, number);
-CREATE TRIGGER IF NOT EXISTS audit_is_kept BEFORE DELETE ON audit
-  BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;
-CREATE TRIGGER IF NOT EXISTS audit_is_final BEFORE UPDATE ON audit
-  BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;
-"""
 
 
 class SqliteRecord:
@@ -69,12 +41,8 @@ class SqliteRecord:
     """
 
     def __init__(self, path: Path, *, readonly: bool = False) -> None:
-        uri = f"{path.resolve().as_uri()}?mode={'ro' if readonly else 'rwc'}"
-        self._connection = sqlite3.connect(uri, uri=True, timeout=60.0, isolation_level=None)
-        if not readonly:
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
-            self._connection.executescript(SCHEMA)
+        self._path = path
+        self._connection = open_database(path, RECORD, readonly=readonly)
 
     def __enter__(self) -> Self:
         return self
@@ -83,24 +51,10 @@ class SqliteRecord:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+        explain(error, self._path, RECORD)
 
-    @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            yield self._connection
-            self._connection.execute("COMMIT")
-        except sqlite3.OperationalError as error:
-            self._roll_back()
-            message = f"the record cannot be written now: {error}; free disk space or mend its folder"
-            raise BackPressure(message, reason="record") from error
-        except BaseException:
-            self._roll_back()
-            raise
-
-    def _roll_back(self) -> None:
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+    def _write(self) -> AbstractContextManager[sqlite3.Connection]:
+        return writing(self._connection, self._path, RECORD)
 
     def put_segmentations(self, facts: Sequence[FrameSegmented]) -> None:
         """Store segmentations in one transaction; one that is there already is left alone."""
@@ -187,10 +141,9 @@ class SqliteRecord:
         """Return every row of a flask in the order of the fold."""
         return SqliteFlask(self._connection, flask).rows()
 
-    def settled_ids(self) -> set[str]:
-        """Return the frame_ids that have an estimate or a failure."""
-        query = "SELECT frame_id FROM estimates UNION SELECT frame_id FROM failures"
-        return {frame_id for (frame_id,) in self._connection.execute(query)}
+    def settled(self, frame_ids: Sequence[str]) -> set[str]:
+        """Return which of some frames have an estimate or a failure."""
+        return RecordView(self._connection).settled(frame_ids)
 
     def _facts(self, table: str, order: str, flask: str | None, extra: str = "") -> Iterator[str]:
         where = ["flask = :flask"] if flask is not None else []

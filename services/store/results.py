@@ -6,7 +6,8 @@ from dataclasses import astuple, dataclass, fields
 from typing import TextIO
 
 from monitor.messages import EstimateState, FrameFailed, PotencyEstimated
-from services.store.ledger import Ledger, LedgerRow
+from services.store.ledger import Ledger
+from services.store.ledger_row import LedgerRow
 from services.store.record import Record
 
 

@@ -14,7 +14,8 @@ from monitor.messages import FlaskSilent, FrameArrived
 from services.clock import Clock, SystemClock
 from services.ingest.ingester import Ingester, Progress
 from services.settings import DeliverySettings, PredictorSettings, Settings, WatchSettings
-from services.store.ledger import Ledger, LedgerRow
+from services.store.ledger import Ledger
+from services.store.ledger_row import LedgerRow
 from services.transport.codec import decode
 from services.transport.memory import MemoryBus, MemoryQueue
 from services.transport.streams import FRAMES, segmented
@@ -70,7 +71,7 @@ class Chain:
             try:
                 with Ledger(self.ledger_path) as ledger:
                     bus = MemoryBus(self.queue)
-                    settled = lambda: set(self.settled)  # noqa: E731
+                    settled = lambda ids: self.settled & set(ids)  # noqa: E731
                     ingester = Ingester(self.settings, bus, ledger, settled, clock or SystemClock(), self.log)
                     self.ingester = ingester
                     started.set()

@@ -23,7 +23,8 @@ from monitor.messages import BlobRef, FrameArrived, FrameQuality, FrameSegmented
 from monitor.pipeline import Masks, measure_frame
 from monitor.potency.model import DEMO, PotencyModel, load_model
 from services.state_folder import StateFolder
-from services.store.ledger import Ledger, LedgerRow
+from services.store.ledger import Ledger
+from services.store.ledger_row import LedgerRow
 from services.store.record_sqlite import SqliteRecord
 from services.transport.file_blobs import FileLabels
 from services.workers.predictor import FlaskFolder

@@ -9,7 +9,7 @@ from monitor.culture.standing import AlarmStanding
 from monitor.culture.state import FlaskState, fold
 from monitor.messages import MACHINE, AlarmStatus, Channel, OperatorAction
 from services.alarms.culture_time import culture_time, shelves_that_end
-from services.store.ledger import LastArrival
+from services.store.ledger_row import LastArrival
 
 YEAR = timedelta(days=365)
 

@@ -135,7 +135,7 @@ def test_a_record_of_another_version_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version = 9")
     connection.close()
-    with pytest.raises(SettingsError, match="another version"):
+    with pytest.raises(SettingsError, match="newer cellvigil"):
         read_facts(path)
 
 

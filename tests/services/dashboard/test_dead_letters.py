@@ -15,7 +15,8 @@ from monitor.errors import SettingsError
 from monitor.messages import FrameFailed, Message, Parked
 from services.state_folder import StateFolder
 from services.store.dead_letters import dead_letters, find_dead_letter, requeue
-from services.store.ledger import Ledger, LedgerRow
+from services.store.ledger import Ledger
+from services.store.ledger_row import LedgerRow
 from services.store.record_sqlite import SqliteRecord
 from services.transport.codec import decode
 from services.transport.memory import MemoryBus

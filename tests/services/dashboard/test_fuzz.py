@@ -20,7 +20,8 @@ from services.dashboard.roles import Role
 from services.dashboard.table import ENDPOINTS
 from services.dashboard.users import Users
 from services.state_folder import StateFolder
-from services.store.ledger import Ledger, LedgerRow
+from services.store.ledger import Ledger
+from services.store.ledger_row import LedgerRow
 
 CHECKS = (
     "not_a_server_error",

@@ -13,11 +13,13 @@ from cases.sample_messages import arrived
 
 from monitor.culture.rows import CultureRow
 from monitor.culture.settings import CultureSettings
+from monitor.errors import BackPressure
 from monitor.messages import Channel, OperatorAction
 from services.dashboard.courses import Courses
 from services.dashboard.readings import Readings
 from services.state_folder import StateFolder
-from services.store.ledger import Ledger, LedgerRow
+from services.store.ledger import Ledger
+from services.store.ledger_row import LedgerRow
 from services.store.record_sqlite import SqliteRecord
 from services.workers.predictor import FlaskFolder
 
@@ -199,7 +201,7 @@ def test_after_a_failed_look_nothing_is_missing(predictor: Predictor, readings: 
 
     with monkeypatch.context() as patched:
         patched.setattr(readings, "_read_again", fails)
-        with pytest.raises(sqlite3.OperationalError):
+        with pytest.raises(BackPressure, match="disk I/O error"):
             readings.look()
     readings.look()
 

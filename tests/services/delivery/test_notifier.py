@@ -235,7 +235,10 @@ def test_a_receiver_that_left_the_settings_is_waited_for_no_longer(tmp_path: Pat
 
 def test_an_outbox_that_cannot_be_written_leaves_alarms_in_the_stream(tmp_path: Path) -> None:
     Outbox(tmp_path / "outbox.sqlite3").close()
-    with Outbox(tmp_path / "outbox.sqlite3", readonly=True) as closed, pytest.raises(BackPressure, match="disk full"):
+    with (
+        Outbox(tmp_path / "outbox.sqlite3", readonly=True) as closed,
+        pytest.raises(BackPressure, match="free disk space"),
+    ):
         OutboxStage(closed, ["a"], lambda: None).process([alarm(1)])
 
 
@@ -272,7 +275,8 @@ class FullDisk(Outbox):
     def delivered(self, letter: object) -> None:
         if self.failures:
             self.failures -= 1
-            raise sqlite3.OperationalError("database or disk is full")
+            with self._write():
+                raise sqlite3.OperationalError("database or disk is full")
         super().delivered(letter)
 
 

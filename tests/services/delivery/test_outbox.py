@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from alarm_receiver import alarm
 
-from monitor.errors import SettingsError
+from monitor.errors import BackPressure, SettingsError
 from monitor.messages import AlarmState
 from services.delivery.letter import DeliveryState
 from services.delivery.lock import sole_writer
@@ -133,7 +133,7 @@ def test_rows_outlive_the_process_and_are_read_beside_it(tmp_path: Path) -> None
         writer.add([alarm(1)], ["a"])
         with Outbox(file, readonly=True) as reader:
             assert reader.summary()[DeliveryState.WAITING] == 1
-            with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            with pytest.raises(BackPressure, match="readonly"):
                 reader.add([alarm(2)], ["a"])
     with Outbox(file) as writer:
         assert [row.fact for row in writer.rows()] == [alarm(1)]

@@ -15,7 +15,7 @@ from monitor.messages import MACHINE, Channel, ConditionObserved, FrameArrived
 from services.ingest.health import GIB, HealthWatch
 from services.settings import HealthSettings
 from services.store.fleet import fleet, fleet_table
-from services.store.ledger import LedgerRow
+from services.store.ledger_row import LedgerRow
 from services.store.record_sqlite import SqliteRecord
 from services.transport.codec import decode
 from services.transport.memory import MemoryBus

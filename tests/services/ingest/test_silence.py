@@ -5,7 +5,7 @@ from cases.sample_messages import NOON, arrived
 
 from monitor.messages import FrameArrived
 from services.ingest.silence import SilenceWatch
-from services.store.ledger import LastArrival
+from services.store.ledger_row import LastArrival
 
 QUARTER = timedelta(minutes=15)
 

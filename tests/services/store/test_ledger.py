@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 from cases.sample_messages import NOON, arrived, digest
 
-from monitor.errors import SettingsError
+from monitor.errors import BackPressure, SettingsError
 from monitor.frames.identity import FrameKey
 from monitor.messages import BlobRef, FrameArrived
-from services.store.ledger import TIME_POINTS_KEPT, VERSION, Ledger, LedgerRow, State, median_gap_s
+from services.store.ledger import LEDGER, TIME_POINTS_KEPT, Ledger
+from services.store.ledger_row import LedgerRow, State, median_gap_s
 from services.store.put_aside import put_aside
 
 LATER = NOON + timedelta(hours=5)
@@ -194,10 +195,10 @@ def test_lost_queue_makes_everything_without_a_result_new_again(ledger: Ledger) 
     ledger.add([frame("new", "x", 2)], NOON)
     ledger.mark_queued([digest("done"), digest("open"), digest("new")])
 
-    assert ledger.mark_unqueued({digest("done")}) == 3
+    assert ledger.mark_unqueued({digest("done")}.intersection) == 3
 
     assert set(ids(ledger.unqueued())) == {digest("open"), digest("old"), digest("new")}
-    assert ledger.mark_unqueued({digest(name) for name in ("done", "open", "old", "new")}) == 0
+    assert ledger.mark_unqueued({digest(name) for name in ("done", "open", "old", "new")}.intersection) == 0
 
 
 def test_unfinished_yields_what_has_no_result_oldest_first(ledger: Ledger) -> None:
@@ -205,14 +206,19 @@ def test_unfinished_yields_what_has_no_result_oldest_first(ledger: Ledger) -> No
     ledger.add([frame("4", "copy of 4"), bad("b")], NOON)
     ledger.mark_queued([digest("0"), digest("1")])
 
-    assert ids(list(ledger.unfinished({digest("3")}))) == [digest("4"), digest("2"), digest("1"), digest("0")]
+    assert ids(list(ledger.unfinished({digest("3")}.intersection))) == [
+        digest("4"),
+        digest("2"),
+        digest("1"),
+        digest("0"),
+    ]
 
 
 def test_unfinished_may_be_queued_while_it_is_read(ledger: Ledger) -> None:
     ledger.add([frame(str(n), minutes=n) for n in range(20)], NOON)
 
     found = []
-    for waiting in ledger.unfinished(set()):
+    for waiting in ledger.unfinished(set[str]().intersection):
         ledger.mark_queued([waiting.frame_id])
         found.append(waiting.frame_id)
 
@@ -315,11 +321,11 @@ def test_opened_again_it_knows_everything(path: Path) -> None:
 def test_ledger_of_another_version_is_refused_with_the_mend(path: Path) -> None:
     Ledger(path).close()
     with sqlite3.connect(path) as connection:
-        connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+        connection.execute(f"PRAGMA user_version = {LEDGER.version + 1}")
     connection.close()
 
     for readonly in (False, True):
-        with pytest.raises(SettingsError, match="use another state folder") as refused:
+        with pytest.raises(SettingsError, match="another state folder") as refused:
             Ledger(path, readonly=readonly)
         assert refused.value.reason == "ledger_version"
 
@@ -327,18 +333,19 @@ def test_ledger_of_another_version_is_refused_with_the_mend(path: Path) -> None:
 def test_reader_beside_the_writer_sees_and_changes_nothing(path: Path, ledger: Ledger) -> None:
     ledger.add([frame("a")], NOON)
 
-    with Ledger.open_readonly(path) as reader:
+    with Ledger(path, readonly=True) as reader:
         assert reader.counts() == {"arrived": 1}
-        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        with pytest.raises(BackPressure, match="readonly"):
             reader.add([frame("b")], NOON)
         ledger.add([frame("c")], NOON)
         assert reader.counts() == {"arrived": 2}
 
 
 def test_reading_creates_no_file(path: Path) -> None:
-    with pytest.raises(sqlite3.OperationalError):
-        Ledger.open_readonly(path)
+    with pytest.raises(SettingsError) as refused:
+        Ledger(path, readonly=True)
 
+    assert refused.value.reason == "no_ledger"
     assert not path.exists()
 
 

@@ -15,7 +15,7 @@ from cases.sample_messages import ESTIMATED, NOON, SEGMENTED, arrived, digest
 
 from monitor.culture.settings import CultureSettings
 from monitor.culture.state import fold
-from monitor.errors import BackPressure
+from monitor.errors import BackPressure, SettingsError
 from monitor.messages import AlarmChanged, DriftDetected, FrameFailed, FrameSegmented, PotencyEstimated
 from services.store.record_sqlite import SqliteRecord, sortable
 
@@ -65,9 +65,12 @@ def fill(record: SqliteRecord) -> None:
         flask.put_alarms(alarms)
 
 
+FRAME_IDS = [arrived(number).frame_id for number in range(10)]
+
+
 def everything(record: SqliteRecord) -> tuple[object, ...]:
     return (
-        record.segmentation(arrived(0).frame_id), record.failures(), record.flasks(), record.settled_ids(),
+        record.segmentation(arrived(0).frame_id), record.failures(), record.flasks(), record.settled(FRAME_IDS),
         record.frame_rows(), record.estimates(), record.alarms(), record.drifts(),
     )  # fmt: skip
 
@@ -257,7 +260,7 @@ def test_readers_see_whole_transactions_while_one_is_written(tmp_path: Path) -> 
 
 
 def test_a_reader_cannot_write_and_needs_a_record(tmp_path: Path) -> None:
-    with pytest.raises(sqlite3.OperationalError):
+    with pytest.raises(SettingsError, match="there is no record"):
         SqliteRecord(tmp_path / "nothing.sqlite3", readonly=True)
     record_at(tmp_path).close()
     with SqliteRecord(tmp_path / "record.sqlite3", readonly=True) as reader, pytest.raises(BackPressure):

@@ -10,7 +10,8 @@ import pytest
 from cases.sample_messages import ESTIMATED, NOON, arrived, digest
 
 from monitor.messages import EstimateState, FrameArrived, FrameEstimate, FrameFailed, PotencyEstimated
-from services.store.ledger import Ledger, LedgerRow, State
+from services.store.ledger import Ledger
+from services.store.ledger_row import LedgerRow, State
 from services.store.record_sqlite import SqliteRecord
 from services.store.results import Account, ResultRow, account, inert, result_rows, write_csv
 
