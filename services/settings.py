@@ -19,6 +19,7 @@ from pydantic_settings import (
 
 from monitor.culture.settings import CultureSettings
 from monitor.errors import SettingsError
+from services.state_folder import StateFolder
 
 Seconds = Annotated[float, Field(gt=0.0)]
 
@@ -320,3 +321,8 @@ def load_settings(config: Path | None = None, overrides: dict[str, Any] | None =
             f"setting `{where}`: {first['msg']} (in {config or 'environment or command line'})", reason="bad_setting"
         ) from error
     return Settings.model_validate(sourced.model_dump())
+
+
+def settings_of(state: StateFolder, config: Path | None = None) -> Settings:
+    """Return the settings in force in a state folder: those that `cellvigil run` left there, unless a file is given."""
+    return load_settings(config or (state.settings if state.settings.is_file() else None))

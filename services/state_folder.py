@@ -47,6 +47,11 @@ class StateFolder:
         return self.root / "page.json"
 
     @property
+    def settings(self) -> Path:
+        """The settings in force, as `cellvigil run` leaves them for its workers and for whoever asks later."""
+        return self.root / "settings.json"
+
+    @property
     def masks(self) -> Path:
         """Label images of cells and nuclei."""
         return self.root / "masks"
@@ -68,15 +73,15 @@ class StateFolder:
 
 
 def recorded_state(folder: Path) -> StateFolder:
-    """Return a state folder in which frames were measured.
+    """Return a state folder in which something ran.
 
     Raises
     ------
     SettingsError
-        `state` where none were.
+        `no_state` where nothing did.
     """
     state = StateFolder(folder)
     if not state.record.is_file():
-        message = f"{folder} holds no record of a run; give the folder that `cellvigil run` was given as --state"
-        raise SettingsError(message, reason="state")
+        message = f"{folder} holds no run; name a state folder with --state, or start one with `cellvigil run`"
+        raise SettingsError(message, reason="no_state")
     return state

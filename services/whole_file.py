@@ -1,10 +1,12 @@
 """Files that a user asked for: whole or not at all, and told about before long work where they cannot be written."""
 
 import io
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from monitor import whole_file
 from monitor.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -23,15 +25,16 @@ def write_whole(path: Path, content: bytes) -> None:
         if path.exists() and not path.is_file():
             path.write_bytes(content)
             return
-        place = path.resolve()
-        part = place.with_name(f".{place.name}.{os.getpid()}.part")
-        try:
-            part.write_bytes(content)
-            part.replace(place)
-        finally:
-            part.unlink(missing_ok=True)
+        if not path.resolve().parent.is_dir():
+            raise _refused(path, "No such folder")
+        whole_file.write_whole(path, content)
     except OSError as error:
         raise _refused(path, error.strerror) from error
+
+
+def write_json(path: Path, report: object) -> None:
+    """Write a report as JSON; as `write_whole`."""
+    write_whole(path, f"{json.dumps(report, indent=1)}\n".encode())
 
 
 def write_png(path: Path, picture: "Image.Image") -> None:

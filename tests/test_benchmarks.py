@@ -121,14 +121,15 @@ def test_engines_are_measured_with_their_errors(tmp_path: Path) -> None:
     assert report["engines"]["openvino"]["against_eager"]["f1"] > 0.99
 
 
-def laboratory(folder: Path, card: dict[str, Any], *, kinds: tuple[str, ...]) -> None:
-    """Write a laboratory of one simulated field."""
+def laboratory(folder: Path, card: dict[str, Any], *, kinds: tuple[str, ...]) -> tuple[int, int]:
+    """Write a laboratory of one simulated field; return how many cells and nuclei it has."""
     scene = simulate_scene(3, SceneSpec((160, 192), 0.9, Crowd("single", (("spindle", 1.0),), 1500.0, 0.3)))
     planes = {"images": scene.pixels, "cells": scene.cells.astype(np.uint16), "nuclei": scene.nuclei.astype(np.uint16)}
     for kind in ("images", *kinds):
         (folder / kind).mkdir(parents=True)
         Image.fromarray(planes[kind]).save(folder / kind / "a.png")
     (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
+    return int(scene.cells.max()), int(scene.nuclei.max())
 
 
 CARD = {"modality": "phase contrast", "pixel_size_um": 0.9, "licence": "simulated", "truth": "both"}
@@ -146,15 +147,15 @@ def scored(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_laboratories_are_scored_one_by_one(tmp_path: Path) -> None:
-    laboratory(tmp_path / "all" / "one", CARD, kinds=("cells", "nuclei"))
+    cells, nuclei = laboratory(tmp_path / "all" / "one", CARD, kinds=("cells", "nuclei"))
     laboratory(tmp_path / "all" / "two", CARD | {"truth": "nuclei"}, kinds=("nuclei",))
     ended = scored(str(tmp_path / "all"), "--json", str(tmp_path / "scores.json"))
     assert ended.returncode == 0, ended.stderr
     report = json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"))
     one, two = report["laboratories"]
     assert (one["laboratory"], two["laboratory"]) == ("one", "two")
-    assert one["cells"] > 3
-    assert one["nuclei"] == two["nuclei"] > 3
+    assert one["cells"] == cells > 2
+    assert one["nuclei"] == two["nuclei"] == nuclei > 2
     assert one["ap50"] == report["median_over_laboratories"]["ap50"]
     assert two["ap50"] is None
     assert two["cells"] == 0

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from monitor.errors import EngineFailure
 from monitor.messages import EngineParity
+from monitor.whole_file import write_whole
 
 MANIFEST = "manifest.json"
 BUILDING = ".building-"
@@ -144,10 +145,7 @@ class EngineStore:
     def keep_verdict(self, key: str, verdict: Verdict) -> None:
         """Store a comparison under its key."""
         file = self._verdict(key)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(".part")
-        part.write_text(verdict.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        part.replace(file)
+        write_whole(file, f"{verdict.model_dump_json(indent=1)}\n".encode())
 
     def _verdict(self, key: str) -> Path:
         return self._folder / PARITY / f"{key[:20]}.json"

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from monitor.errors import ModelRefused
 from monitor.network.segnet import SegmentationNetwork
+from monitor.whole_file import write_whole
 
 SHIPPED = Path(__file__).parent / "weights" / "segmenter.json"
 """Card of the weights that come with the package and are used where nothing else is said."""
@@ -159,9 +160,9 @@ def save_network(state: dict[str, Tensor], card: dict[str, Any], path: Path) -> 
         raise ModelRefused(f"{wrong[0]} holds values that float16 cannot; train again", reason="not_finite")
     content = save_tensors(narrow)
     file = path.with_suffix(".safetensors")
-    file.write_bytes(content)
+    write_whole(file, content)
     whole = ModelCard(weights=file.name, sha256=hashlib.sha256(content).hexdigest(), **card)
-    path.write_text(json.dumps(whole.model_dump(), indent=2) + "\n", encoding="utf-8")
+    write_whole(path, f"{json.dumps(whole.model_dump(), indent=2)}\n".encode())
     return whole
 
 

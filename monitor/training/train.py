@@ -19,6 +19,7 @@ from monitor.training.crops import CropSampler
 from monitor.training.dataset import Batch
 from monitor.training.dataset import Field as LabelledField
 from monitor.training.loss import segmentation_loss
+from monitor.whole_file import replacing
 
 Positive = Annotated[float, Field(gt=0.0)]
 FREE = {"steps", "checkpoint_s", "judge_steps"}
@@ -243,9 +244,8 @@ def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _replace(file: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    part = file.with_suffix(".part")
-    save_file({name: value.contiguous() for name, value in tensors.items()}, part, metadata=metadata)
-    part.replace(file)
+    with replacing(file) as part:
+        save_file({name: value.contiguous() for name, value in tensors.items()}, part, metadata=metadata)
 
 
 def _fast_bfloat16(device: str) -> bool:

@@ -17,8 +17,9 @@ from monitor.culture.standing import AlarmStanding
 from monitor.errors import SettingsError
 from monitor.messages import AlarmStatus, Channel, OperatorActed, OperatorAction
 from services.alarms.culture_time import culture_time
-from services.alarms.place import opened, settings_of
+from services.alarms.place import opened
 from services.clock import SystemClock, make_clock
+from services.settings import settings_of
 from services.state_folder import StateFolder
 from services.store.ledger import Ledger
 from services.store.record_sqlite import SqliteRecord

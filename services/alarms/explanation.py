@@ -14,8 +14,8 @@ from monitor.messages import AlarmChanged, AlarmStatus, Channel, DriftDetected, 
 from services.alarms.acting import said
 from services.alarms.forecasting import forecast_of, sentences
 from services.alarms.listing import Told, told
-from services.alarms.place import opened, settings_of
-from services.settings import Settings
+from services.alarms.place import opened
+from services.settings import Settings, settings_of
 from services.store.record_sqlite import SqliteRecord
 from services.store.results import inert
 

@@ -11,8 +11,9 @@ from rich.console import Console
 from monitor.culture.forecast import FRAMES, Forecast, crossing, logit
 from monitor.culture.settings import CultureSettings
 from monitor.messages import EstimateState, PotencyEstimated
-from services.alarms.place import opened, settings_of
+from services.alarms.place import opened
 from services.demo_model import warn_of_demo
+from services.settings import settings_of
 from services.store.results import inert
 
 HOUR_S = 3600.0

@@ -11,6 +11,7 @@ from monitor.errors import SettingsError
 from monitor.messages import MACHINE, AlarmState, Channel
 from services.alarms.place import opened
 from services.store.record_sqlite import SqliteRecord
+from services.whole_file import write_whole
 
 HOUR_S = 3600.0
 SPOILED_BY = (Channel.POTENCY, Channel.MORPHOLOGY, Channel.SEGMENTATION, Channel.FROZEN)
@@ -43,7 +44,7 @@ def write_reference(folders: Sequence[Path], out: Path, flasks: Sequence[str], b
         made = ReferenceTrajectory.of({name: frames for name, frames in runs.items() if frames}, bin_h)
     except ValueError as error:
         raise SettingsError(f"no reference: {error}", reason="reference") from error
-    out.write_text(made.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    write_whole(out, f"{made.model_dump_json(indent=1)}\n".encode())
     first, last = made.hours[0] - bin_h / 2.0, made.hours[-1] + bin_h / 2.0
     typer.echo(f"{out}: {len(made.centre)} features of {len(made.made_of)} runs, hours {first:g} to {last:g}")
     return 0

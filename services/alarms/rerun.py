@@ -16,9 +16,11 @@ import typer
 from monitor.culture.settings import CultureSettings
 from monitor.culture.state import fold
 from monitor.messages import AlarmChanged, AlarmState
-from services.alarms.place import opened, settings_of
+from services.alarms.place import opened
+from services.settings import settings_of
 from services.store.record_sqlite import SqliteRecord
 from services.store.results import inert
+from services.whole_file import write_whole
 
 HOUR_S = 3600.0
 
@@ -78,7 +80,7 @@ def replay_rows(folder: Path, config: Path | None, flask: str | None, log: Path 
         rows, stored, recomputed = _histories(record, culture, flask)
     found = compare(stored, recomputed, flasks=len(rows), rows=sum(rows.values()))
     if log is not None:
-        log.write_text(log_of(recomputed), encoding="utf-8")
+        write_whole(log, log_of(recomputed).encode())
     if as_json:
         typer.echo(json.dumps(asdict(found), indent=1))
     else:

@@ -18,8 +18,8 @@ from services.assays.recording import plain_unit, record
 from services.assays.standing import Courses
 from services.assays.words import models_of, say, sentence
 from services.demo_model import warn_of_demo
-from services.settings import Settings, load_settings
-from services.state_folder import StateFolder, recorded_state
+from services.settings import Settings, settings_of
+from services.state_folder import recorded_state
 from services.store.record import Record
 from services.store.record_sqlite import SqliteRecord
 
@@ -82,12 +82,6 @@ def withdraw_command(folder: Path, beginning: str, by: str, reason: str) -> int:
         new = course.withdrawn is None and writing.add(withdrawal)
     say(Console(), f"{'withdrawn' if new else 'was withdrawn before'}: {sentence(result)}")
     return 0
-
-
-def settings_of(state: StateFolder) -> Settings:
-    """Return the settings of the run that a state folder belongs to; the defaults where workers were started alone."""
-    file = state.root / "settings.json"
-    return load_settings(file if file.is_file() else None)
 
 
 def _linked(

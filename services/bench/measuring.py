@@ -1,7 +1,6 @@
 """The command: measure engines, then stages, then the real processes; print tables, write JSON and a picture."""
 
 import gc
-import json
 from pathlib import Path
 
 import torch
@@ -22,6 +21,7 @@ from services.bench.report import Bench, Report, report_of, with_load
 from services.bench.stages import time_stages
 from services.bench.table import show
 from services.chain.memory import keep_freed_memory
+from services.whole_file import write_json
 
 
 def bench(plan: Plan, engines: Path, *, json_file: Path | None, plot_file: Path | None) -> int:
@@ -42,7 +42,7 @@ def bench(plan: Plan, engines: Path, *, json_file: Path | None, plot_file: Path 
     report = measured(plan, engines, Teller(console))
     show(report, console)
     if json_file is not None:
-        json_file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        write_json(json_file, report)
     if plot_file is not None:
         draw(report).save(plot_file, format="PNG")
     for file in (json_file, plot_file):

@@ -15,7 +15,7 @@ from services.chain.run import RunReport, run
 from services.chain.supervisor import Supervisor
 from services.clock import Clock, SystemClock
 from services.settings import Settings
-from services.state_folder import StateFolder
+from services.state_folder import StateFolder, recorded_state
 from services.store.fleet import fleet, fleet_table
 from services.store.ledger import Ledger
 from services.store.put_aside import put_aside
@@ -131,7 +131,7 @@ def write_results(folder: Path, file: Path) -> None:
     """Write one row per frame as CSV."""
     from services.demo_model import warn_of_demo
 
-    state = _existing(folder)
+    state = recorded_state(folder)
     with Ledger(state.ledger, readonly=True) as ledger, SqliteRecord(state.record, readonly=True) as record:
         warn_of_demo(Console(stderr=True), {estimate.provenance.potency_model for estimate in record.estimates()})
         rows = result_rows(ledger, record)
@@ -150,7 +150,7 @@ def show_status(folder: Path) -> int:
     from services.transport.redis_streams import RedisBus
     from services.transport.server import server_status
 
-    state = _existing(folder)
+    state = recorded_state(folder)
     console = Console()
     with SqliteRecord(state.record, readonly=True) as record:
         lines = fleet(record)
@@ -181,11 +181,11 @@ def write_overlays(folder: Path, out: Path, flask: str | None, every: int) -> in
 
     from monitor.frames.reader import ReadLimits, read_frame
     from monitor.segmentation.overlay import render_overlay
-    from services.settings import load_settings
+    from services.settings import settings_of
     from services.transport.file_blobs import FileLabels
 
-    state = _existing(folder)
-    settings = load_settings(state.root / "settings.json")
+    state = recorded_state(folder)
+    settings = settings_of(state)
     labels = FileLabels(state.masks)
     written = 0
     out.mkdir(parents=True, exist_ok=True)
@@ -206,11 +206,3 @@ def write_overlays(folder: Path, out: Path, flask: str | None, every: int) -> in
             written += 1
     print(f"{written} overlays in {out}")
     return 0 if written else 1
-
-
-def _existing(folder: Path) -> StateFolder:
-    state = StateFolder(folder)
-    if not state.record.is_file() or not state.ledger.is_file():
-        message = f"{folder} holds no run; name a state folder with --state, or start one with `cellvigil run`"
-        raise SettingsError(message, reason="no_state")
-    return state

@@ -4,7 +4,6 @@ Frames are simulated beforehand and then written into the watched folder as a mi
 flasks per time point. Everything else is real: the queue server, the workers, files, ledger, record and page.
 """
 
-import json
 import os
 import socket
 import tempfile
@@ -35,6 +34,7 @@ from services.state_folder import StateFolder
 from services.store.record_sqlite import SqliteRecord
 from services.telemetry import configure_logging
 from services.transport.signals import install_signals
+from services.whole_file import write_json
 
 TIME_POINT_S = 2.4
 """Wall seconds per simulated hour; two cores segment eight frames in less."""
@@ -86,7 +86,7 @@ def show_demo(json_file: Path | None, folder: Path | None, seed: int, *, page: b
         report = _play_and_run(fleet, played, settings, stop, table=json_file is None)
         summary = _summary(fleet, len(played), report, settings, time.monotonic() - started)
         if json_file is not None:
-            json_file.write_text(json.dumps(asdict(summary), indent=1) + "\n", encoding="utf-8")
+            write_json(json_file, asdict(summary))
         _tell(summary, console, place if folder else None)
         if stay and not stop.is_set():
             _tell_address(settings, console)

@@ -13,6 +13,7 @@ import structlog
 from monitor.messages import PotencyEstimated
 from monitor.potency.bundle import verify_bundle
 from monitor.potency.model import DEMO
+from monitor.whole_file import write_whole
 from services.chain.supervisor import Supervisor, SupervisorReport, WorkerSpec, worker_command
 from services.settings import Settings
 from services.state_folder import StateFolder
@@ -136,9 +137,8 @@ def _effective(settings: Settings, state: StateFolder, server_url: str) -> Path:
     whole["state"] = str(state.root)
     whole["watch"]["folder"] = str(settings.watch.folder.resolve())
     whole["server"]["url"] = server_url
-    file = state.root / "settings.json"
-    file.write_text(Settings.model_validate(whole).model_dump_json(indent=1) + "\n", encoding="utf-8")
-    return file
+    write_whole(state.settings, f"{Settings.model_validate(whole).model_dump_json(indent=1)}\n".encode())
+    return state.settings
 
 
 def _doubled(bus: RedisBus) -> int:

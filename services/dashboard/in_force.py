@@ -4,9 +4,8 @@ import threading
 import time
 
 from monitor.errors import SettingsError
-from services.alarms.place import settings_of
 from services.clock import Clock, make_clock
-from services.settings import Settings
+from services.settings import Settings, settings_of
 from services.state_folder import StateFolder
 from services.telemetry import get_log
 
@@ -48,7 +47,7 @@ class InForce:
             return
         with self._turn:
             self._due = time.monotonic() + LOOK_S
-            left = self._state.root / "settings.json"
+            left = self._state.settings
             try:
                 status = left.stat()
             except OSError:

@@ -7,7 +7,6 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import uvicorn
 
@@ -18,6 +17,7 @@ from services.dashboard.users import Users
 from services.settings import Settings
 from services.state_folder import StateFolder
 from services.telemetry import get_log
+from services.whole_file import write_json
 
 GRACE_S = 1
 LOOK_S = 0.2
@@ -39,7 +39,7 @@ def serve(settings: Settings, stop: threading.Event, listening: Callable[[str], 
         url = url_of(installation, listener)
 
         def tell() -> None:
-            _write(installation.state.page, {"url": url, "pid": os.getpid()})
+            write_json(installation.state.page, {"url": url, "pid": os.getpid()})
             listening(url)
 
         try:
@@ -68,14 +68,6 @@ def address_of_page(state: StateFolder) -> str | None:
     except (OSError, ValueError, KeyError):
         return None
     return found
-
-
-def _write(file: Path, told: dict[str, object]) -> None:
-    """Write a small file whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(told), encoding="utf-8")
-    part.replace(file)
 
 
 def url_of(installation: Installation, listener: socket.socket) -> str:

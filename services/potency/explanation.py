@@ -16,7 +16,7 @@ from monitor.potency.carriers import Carriers, draw_carriers, find_carriers
 from monitor.potency.explain import Driver, explain_frame
 from monitor.potency.model import DEMO, PotencyModel, load_live_model
 from services.demo_model import OF_DEMO, is_of_demo, warn_of_demo
-from services.settings import Settings, load_settings
+from services.settings import Settings, settings_of
 from services.state_folder import StateFolder, recorded_state
 from services.store.record_sqlite import SqliteRecord
 from services.transport.file_blobs import FileLabels
@@ -30,7 +30,7 @@ def explain_command(folder: Path, frame_id: str | None, flask: str | None, out: 
     if out is not None:
         check_writable(out)
     state = recorded_state(folder)
-    settings = load_settings(state.root / "settings.json")
+    settings = settings_of(state)
     with SqliteRecord(state.record, readonly=True) as record:
         estimate = _chosen(list(record.estimates(flask)), frame_id, flask)
         fact = record.segmentation(estimate.frame_id)
@@ -42,7 +42,7 @@ def explain_command(folder: Path, frame_id: str | None, flask: str | None, out: 
     if model.digest != estimate.provenance.potency_model:
         message = (
             f"the frame was judged by the potency model {estimate.provenance.potency_model[:12]}, and the one that is "
-            f"configured now is {model.digest[:12]}; set predictor.model in {state.root / 'settings.json'} to that one"
+            f"configured now is {model.digest[:12]}; set predictor.model in {state.settings} to that one"
         )
         raise SettingsError(message, reason="model")
     if fact is None:

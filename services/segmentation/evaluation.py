@@ -1,6 +1,5 @@
 """A segmenter held against labelled images: scores, a row per field, a sheet of the worst."""
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +17,7 @@ from monitor.segmentation.segmenter import Segmentation, Segmenter, load_segment
 from monitor.training.evaluate import Evaluation, evaluate
 from monitor.training.metrics import Scores
 from monitor.training.sources import read_labelled
+from services.whole_file import write_json
 
 SHEET_VIEW_PX = 560
 
@@ -41,7 +41,7 @@ def evaluate_segmenter(
     found = evaluate(lambda frame: _masks_of(segmenter, frame), progress)
     console.print(_table(found))
     if json_file is not None:
-        json_file.write_text(json.dumps(report_of(found), indent=1) + "\n", encoding="utf-8")
+        write_json(json_file, report_of(found))
     if sheet is not None:
         render_sheet(found).save(sheet)
     return 0

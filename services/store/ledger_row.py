@@ -70,6 +70,7 @@ def median_gap_s(series: Iterable[Sequence[datetime]]) -> float | None:
     Each series is ascending and distinct. None until one of them has `TIME_POINTS_TO_LEARN` time points. Gaps are never
     taken across series: positions of a flask are imaged moments apart, which says nothing of its rhythm.
 
+    >>> from datetime import UTC
     >>> noon = datetime(2026, 3, 10, 12, tzinfo=UTC)
     >>> median_gap_s([[noon.replace(minute=15 * quarter) for quarter in range(4)]])
     900.0

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from monitor.errors import SettingsError
+from monitor.whole_file import replacing
 from services.store.results import inert
 from services.tables.columns import TABLES, Column
 
@@ -50,10 +51,9 @@ class CsvTable:
     """
 
     def __init__(self, path: Path, columns: Sequence[Column]) -> None:
-        self._path = path
         self._names = [column.name for column in columns]
-        self._part = path.with_name(f".{path.name}.part")
-        self._stream = self._part.open("w", encoding="utf-8", newline="")
+        self._place = replacing(path)
+        self._stream = self._place.__enter__().open("w", encoding="utf-8", newline="")
         self._writer = csv.writer(self._stream, lineterminator="\n")
         self._writer.writerow(self._names)
 
@@ -70,7 +70,7 @@ class CsvTable:
     ) -> None:
         """Finish the file."""
         self._stream.close()
-        _finish(self._part, self._path, kept=error is None)
+        self._place.__exit__(kind, error, trace)
 
 
 class ParquetTable:
@@ -87,10 +87,9 @@ class ParquetTable:
                 for column in columns
             ]
         )
-        self._path = path
-        self._part = path.with_name(f".{path.name}.part")
+        self._place = replacing(path)
         self._arrow = arrow
-        self._writer = arrow.parquet.ParquetWriter(self._part, self._schema, compression="zstd")
+        self._writer = arrow.parquet.ParquetWriter(self._place.__enter__(), self._schema, compression="zstd")
         self._rows: list[Row] = []
 
     def add(self, row: Row) -> None:
@@ -118,7 +117,7 @@ class ParquetTable:
                 self._write()
         finally:
             self._writer.close()
-        _finish(self._part, self._path, kept=error is None)
+        self._place.__exit__(kind, error, trace)
 
 
 def load_pyarrow() -> Any:  # noqa: ANN401 (a module without types)
@@ -168,10 +167,3 @@ def _shown(value: Value) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return inert(value) if isinstance(value, str) else repr(value)
-
-
-def _finish(part: Path, path: Path, *, kept: bool) -> None:
-    if kept:
-        part.replace(path)
-    else:
-        part.unlink(missing_ok=True)

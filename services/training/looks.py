@@ -9,6 +9,7 @@ from monitor.errors import FrameRejected
 from monitor.frames.frame import Frame
 from monitor.segmentation.segmenter import Segmenter
 from monitor.training.teacher import Look, Seen
+from monitor.whole_file import replacing
 
 BYTE = np.float32(255.0)
 """Virtual stains are kept in 8 bits."""
@@ -27,15 +28,13 @@ def look_of(segmenter: Segmenter, folder: Path) -> Look:
                 found, stain = segmenter.segment_and_stain(frame)
             except FrameRejected:
                 return None
-            part = file.with_suffix(".part")
-            with part.open("wb") as stream:
+            with replacing(file) as part, part.open("wb") as stream:
                 np.savez_compressed(
                     stream,
                     cells=found.cells,
                     stain=np.round(stain * BYTE).astype(np.uint8),
                     reliable=np.array(found.quality.passes),
                 )
-            part.replace(file)
         with np.load(file, allow_pickle=False) as kept:
             return Seen(kept["cells"], kept["stain"].astype(np.float32) / BYTE, bool(kept["reliable"]))
 

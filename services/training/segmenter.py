@@ -1,6 +1,5 @@
 """The command: gather, train or go on, choose the decode, score before and after, save."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from services.training.material import Material, fields_of, gather
 from services.training.outcome import Verdict, before_after, save
 from services.training.plan import Plan
 from services.training.stained import stain_scores
+from services.whole_file import write_json
 
 DECODE_FIELDS = 6
 
@@ -51,7 +51,7 @@ def train_segmenter(plan: Plan, json_file: Path | None) -> int:
     console.print(before_after(before, after))
     if json_file is not None:
         report = {"before": before.report(), "after": after.report()}
-        json_file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        write_json(json_file, report)
     if not after.gains_on(before):
         console.print("not kept: the unlabelled frames brought no gain in both the clean scores and the changed ones")
         return 1

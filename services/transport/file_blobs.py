@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import os
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from monitor.errors import BackPressure, FrameRejected
 from monitor.messages import BlobRef
+from monitor.whole_file import write_whole
 
 
 class FileLabels:
@@ -30,7 +30,7 @@ class FileLabels:
         content = _encode(labels, pixel_size_um)
         target = self._folder / relative
         try:
-            _write_whole(target, content)
+            write_whole(target, content)
         except OSError as error:
             message = f"label image {target} cannot be written now: {error}; free disk space or mend the folder"
             raise BackPressure(message, reason="masks") from error
@@ -53,16 +53,6 @@ class FileLabels:
     def path_of(self, reference: BlobRef) -> Path:
         """Return the file of a reference, for people who want to open it."""
         return self._folder / reference.path
-
-
-def _write_whole(target: Path, content: bytes) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_suffix(f".{os.getpid()}.part")
-    with part.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(target)
 
 
 def _encode(labels: NDArray[np.integer], pixel_size_um: float) -> bytes:
