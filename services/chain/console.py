@@ -16,10 +16,11 @@ from services.chain.supervisor import Supervisor
 from services.clock import Clock, SystemClock
 from services.settings import Settings
 from services.state_folder import StateFolder, recorded_state
-from services.store.fleet import fleet, fleet_table
+from services.store.fleet import FlaskLine, Fleet, fleet_table
 from services.store.ledger import Ledger
 from services.store.put_aside import put_aside
 from services.store.record_sqlite import SqliteRecord
+from services.store.record_view import viewed_record
 from services.store.results import result_rows, write_csv
 from services.telemetry import configure_logging
 from services.transport.signals import install_signals
@@ -35,6 +36,7 @@ class FleetView:
         self._state = state
         self._clock = clock
         self._title = title
+        self._fleet = Fleet()
         self._console = Console(stderr=False)
         self._live: Live | None = None
         self._due = 0.0
@@ -55,8 +57,7 @@ class FleetView:
         if self._live:
             self._live.update(self._table(), refresh=True)
         else:
-            with SqliteRecord(self._state.record, readonly=True) as record:
-                lines = fleet(record)
+            lines = self._lines()
             raised = sum(len(line.alarms) for line in lines)
             frames = sum(line.frames for line in lines)
             self._console.print(f"{len(lines)} flasks, {frames} frames estimated, {raised} alarms standing")
@@ -72,10 +73,13 @@ class FleetView:
             self._live.stop()
 
     def _table(self) -> Table:
-        with SqliteRecord(self._state.record, readonly=True) as record:
-            table = fleet_table(fleet(record), self._clock.now(), self._title)
+        table = fleet_table(self._lines(), self._clock.now(), self._title)
         table.caption, table.caption_justify = Text(self._put_aside()), "left"
         return table
+
+    def _lines(self) -> list[FlaskLine]:
+        with viewed_record(self._state.record) as record:
+            return [] if record is None else self._fleet.lines(record)
 
     def _put_aside(self) -> str:
         if not self._state.ledger.is_file():  # of a run that ended before it began
@@ -133,7 +137,7 @@ def write_results(folder: Path, file: Path) -> None:
 
     state = recorded_state(folder)
     with Ledger(state.ledger, readonly=True) as ledger, SqliteRecord(state.record, readonly=True) as record:
-        warn_of_demo(Console(stderr=True), {estimate.provenance.potency_model for estimate in record.estimates()})
+        warn_of_demo(Console(stderr=True), record.potency_models())
         rows = result_rows(ledger, record)
         if str(file) == "-":
             write_csv(rows, sys.stdout)
@@ -152,8 +156,8 @@ def show_status(folder: Path) -> int:
 
     state = recorded_state(folder)
     console = Console()
-    with SqliteRecord(state.record, readonly=True) as record:
-        lines = fleet(record)
+    with viewed_record(state.record) as record:
+        lines = [] if record is None else Fleet().lines(record)
     console.print(fleet_table(lines, SystemClock().now(), str(state.root)))
     warn_of_demo(console, (line.newest.provenance.potency_model for line in lines if line.newest is not None))
     with Ledger(state.ledger, readonly=True) as ledger:

@@ -2,7 +2,9 @@
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,10 @@ from services.ingest.quarantine import Quarantine
 from services.ingest.scanner import is_candidate, is_folder, scan
 from services.ingest.watcher import SIDECAR, Watcher
 from services.settings import WatchSettings
-from services.store.ledger_row import LedgerRow
+from services.store.ledger_row import LedgerRow, bounded
 
+PART = 64
+"""Files that are looked up together."""
 SLICE_S = 0.2
 """How long one round may walk the folder."""
 FOLLOW_UP_S = 1.0
@@ -28,7 +32,7 @@ class Finder:
     root, skip
         The watched folder, and the state folder, which is passed over.
     known
-        Size and mtime of the files that were decided, by source.
+        Gives size and mtime of those of some files that were decided, by source.
     """
 
     def __init__(
@@ -37,7 +41,7 @@ class Finder:
         watch: WatchSettings,
         skip: Path,
         candidates: Candidates,
-        known: dict[str, tuple[int, int]],
+        known: Callable[[Sequence[str]], Mapping[str, tuple[int, int]]],
         log: Any,  # noqa: ANN401 (structlog's loggers have no common type)
     ) -> None:
         self._root = root
@@ -45,6 +49,8 @@ class Finder:
         self._watch = watch
         self._candidates = candidates
         self._known = known
+        self._decided: dict[str, tuple[int, int]] = {}
+        self._undecided: set[str] = set()
         self._log = log
         self._watcher = Watcher(root, watch.observer, skip)
         self._walk: Iterator[os.DirEntry[str]] | None = None
@@ -79,13 +85,18 @@ class Finder:
         return self.scanning or self.scans_done == 0 or bool(self._follow_ups)
 
     def know(self, row: LedgerRow) -> None:
-        """Note that a file was decided."""
-        self._known[row.source] = (row.size, row.mtime_ns)
+        """Note that a file was decided, also where the ledger does not say so: it is in quarantine."""
+        self._undecided.discard(row.source)
+        if row.state == "quarantined":
+            self._decided[row.source] = (row.size, bounded(row.mtime_ns))
+        else:
+            self._decided.pop(row.source, None)
 
     def forget(self, sources: Iterable[str]) -> None:
         """Note that files are undecided again."""
         for source in sources:
-            self._known.pop(source, None)
+            self._decided.pop(source, None)
+            self._undecided.add(source)
 
     def scan_soon(self) -> None:
         """Have the next scan begin at once."""
@@ -129,9 +140,9 @@ class Finder:
                 return False
             self._scan_began = now
             self._walk = scan(self._root, self._root, self._skip, self._cannot_read)
-        for number, entry in enumerate(self._walk):
-            self._consider_entry(entry)
-            if number % 64 == 0 and time.monotonic() - now > SLICE_S:
+        while part := list(islice(self._walk, PART)):
+            self._consider_entries(part)
+            if time.monotonic() - now > SLICE_S:
                 return False
         self._walk = None
         self.scans_done += 1
@@ -147,15 +158,16 @@ class Finder:
 
     def _walk_now(self, folder: Path) -> None:
         if self._is_ours(folder):
-            for entry in scan(self._root, folder, self._skip, self._cannot_read):
-                self._consider_entry(entry)
+            walk = scan(self._root, folder, self._skip, self._cannot_read)
+            while part := list(islice(walk, PART)):
+                self._consider_entries(part)
 
-    def _consider_entry(self, entry: os.DirEntry[str]) -> None:
-        try:
-            status = entry.stat(follow_symlinks=False)
-        except OSError:
-            return  # gone again
-        self._consider(Path(entry.path), status)
+    def _consider_entries(self, entries: Iterable[os.DirEntry[str]]) -> None:
+        found = []
+        for entry in entries:
+            with suppress(OSError):  # gone again
+                found.append((Path(entry.path), entry.stat(follow_symlinks=False)))
+        self._consider(found)
 
     def _consider_path(self, path: Path) -> None:
         if not self._is_ours(path) or not is_candidate(path.name):
@@ -164,11 +176,16 @@ class Finder:
             status = path.lstat()
         except OSError:
             return  # gone again; a rename announces the new name
-        self._consider(path, status)
+        self._consider([(path, status)])
 
-    def _consider(self, path: Path, status: os.stat_result) -> None:
-        if self._known.get(source_of(path, self._root)) != (status.st_size, status.st_mtime_ns):
-            self._candidates.consider(path, status)
+    def _consider(self, found: Sequence[tuple[Path, os.stat_result]]) -> None:
+        """Hand on what is not decided, or is another file by now."""
+        sources = [source_of(path, self._root) for path, _ in found]
+        known = {**self._known(sources), **self._decided}
+        for source, (path, status) in zip(sources, found, strict=True):
+            decided = None if source in self._undecided else known.get(source)
+            if decided != (status.st_size, bounded(status.st_mtime_ns)):
+                self._candidates.consider(path, status)
 
     def _is_ours(self, path: Path) -> bool:
         """Whether a path lies below the watched folder, neither hidden nor in the state folder."""

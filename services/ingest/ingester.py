@@ -122,9 +122,7 @@ class Ingester:
         self._candidates = Candidates(admission, Patience(settle_s, watch.deadline_s))
         self._quarantine = Quarantine(self._root, ledger.quarantined())
         # what is in quarantine is judged anew at every start: the settings may be others
-        self._finder = Finder(
-            self._root, watch, settings.state.resolve(), self._candidates, ledger.known_files(), self._log
-        )
+        self._finder = Finder(self._root, watch, settings.state.resolve(), self._candidates, ledger.known, self._log)
         self._silence = SilenceWatch(watch.expected_interval_s, watch.silent_intervals, ledger.last_arrivals())
         self._feed = Feed(bus, ledger, settled, self._log)
         self._decided: Counter[str] = Counter()

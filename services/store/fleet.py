@@ -8,9 +8,10 @@ from typing import Literal
 from rich.table import Table
 from rich.text import Text
 
-from monitor.messages import MACHINE, AlarmChanged, AlarmState, AlarmStatus, Channel, PotencyEstimated
+from monitor.culture.standing import AlarmStanding
+from monitor.messages import MACHINE, AlarmChanged, AlarmStatus, Channel, PotencyEstimated
 from services.store.ledger_row import median_gap_s
-from services.store.record import Record
+from services.store.record_view import RecordView
 from services.store.results import inert
 
 
@@ -57,47 +58,52 @@ def flask_state(
     return "alarm" if raised else "ok"
 
 
-def standing(alarms: Sequence[AlarmChanged]) -> dict[str, tuple[AlarmChanged, ...]]:
-    """Return the alarms that were raised and not cleared, by flask, from events in order of time.
+class Fleet:
+    """The lines of all flasks; each look after the first one counts only what is new.
 
-    Each is the event that raised it, with the status that it has by now; what was put on the shelf does not stand.
+    What is shown of a flask is found by its newest frames, however long its history is.
     """
-    raised: dict[tuple[str, Channel], AlarmChanged] = {}
-    status: dict[tuple[str, Channel], AlarmStatus] = {}
-    for event in alarms:
-        place = (event.flask, event.channel)
-        if event.state is AlarmState.RAISED:
-            raised[place] = event
-        by_state = AlarmStatus.UNACKNOWLEDGED if event.state is AlarmState.RAISED else AlarmStatus.NORMAL
-        status[place] = event.status or by_state
+
+    def __init__(self) -> None:
+        self._frames: dict[str, int] = {}
+        self._last: int | None = None
+
+    def lines(self, record: RecordView) -> list[FlaskLine]:
+        """Return one line per flask that has rows, by name, and one for the machine where an alarm of it stands."""
+        self._count(record)
+        raised = _standing_alarms(record)
+        return [
+            self._line(record, flask, raised.get(flask, ()))
+            for flask in record.flasks()
+            if flask != MACHINE or flask in raised
+        ]
+
+    def _count(self, record: RecordView) -> None:
+        found, last = record.count_estimates() if self._last is None else record.count_estimates_after(self._last)
+        if last < (self._last or 0):  # it is another record
+            self._frames, (found, last) = {}, record.count_estimates()
+        for flask, count in found.items():
+            self._frames[flask] = self._frames.get(flask, 0) + count
+        self._last = last
+
+    def _line(self, record: RecordView, flask: str, alarms: tuple[AlarmChanged, ...]) -> FlaskLine:
+        newest = record.newest_of(flask)
+        if not newest:
+            return FlaskLine(flask, None, 0, 0, alarms)
+        cells = sum({estimate.key.position: estimate.n_cells for estimate in newest}.values())
+        interval_s = median_gap_s([record.last_times(newest[-1], KEPT)])
+        return FlaskLine(flask, newest[-1], self._frames.get(flask, 0), cells, alarms, interval_s)
+
+
+def _standing_alarms(record: RecordView) -> dict[str, tuple[AlarmChanged, ...]]:
+    """Return the alarms that stand, by flask, each as the event that raised it with the status that it has by now."""
     flasks: dict[str, tuple[AlarmChanged, ...]] = {}
-    for place, event in raised.items():
-        if status[place] in STANDING:
-            stands = event.model_copy(update={"status": status[place]})
-            flasks[event.flask] = (*flasks.get(event.flask, ()), stands)
+    found = [AlarmStanding.model_validate_json(fact) for _, fact in record.standings()]
+    for one in sorted(found, key=lambda one: one.since):
+        if one.raised is not None and one.status in STANDING:
+            stands = one.raised.model_copy(update={"status": one.status})
+            flasks[one.flask] = (*flasks.get(one.flask, ()), stands)
     return flasks
-
-
-def fleet(record: Record) -> list[FlaskLine]:
-    """Return one line per flask that has rows, by name, and one for the machine where one of its alarms stands."""
-    raised = standing(record.alarms())
-    lines = []
-    for flask in record.flasks():
-        if flask == MACHINE and flask not in raised:
-            continue
-        estimates = record.estimates(flask)
-        per_position = {estimate.key.position: estimate for estimate in estimates}
-        cells = sum(estimate.n_cells for estimate in per_position.values())
-        newest = estimates[-1] if estimates else None
-        times = sorted({e.acquired_at for e in estimates if newest and _series(e) == _series(newest)})
-        lines.append(
-            FlaskLine(flask, newest, len(estimates), cells, raised.get(flask, ()), median_gap_s([times[-KEPT:]]))
-        )
-    return lines
-
-
-def _series(estimate: PotencyEstimated) -> tuple[str, str]:
-    return estimate.key.position, estimate.key.channel
 
 
 def fleet_table(lines: Sequence[FlaskLine], now: datetime, title: str = "") -> Table:

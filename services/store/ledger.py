@@ -4,6 +4,7 @@ Which frames have a result is known to the record. The ingester follows it (`mar
 found without reading the whole history again.
 """
 
+import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,13 +17,12 @@ from typing import Self
 
 from monitor.messages import FrameArrived
 from services.store.database import Schema, explain, open_database, writing
-from services.store.ledger_row import LastArrival, LedgerRow, Series
+from services.store.ledger_row import LastArrival, LedgerRow, Series, bounded
 
 WAITING = "('arrived', 'queued')"
 FRAMES = "('arrived', 'queued', 'settled')"
 """States of files that are frames now; `replaced` ones were."""
 TIME_POINTS_KEPT = 16
-MTIME_MOST_NS = 2**63 - 1
 PART = 1000
 
 BY_ARRIVAL = "CREATE INDEX IF NOT EXISTS files_arrived ON files (flask, arrived_at)"
@@ -176,12 +176,20 @@ class Ledger:
             if found is not None:
                 yield FrameArrived.model_validate_json(found[0])
 
-    def known_files(self) -> dict[str, tuple[int, int]]:
-        """Return size and mtime of every file that became a frame or a copy of one, as last seen, by source."""
+    def count_without_result(self, settled: Settled) -> int:
+        """Return how many files that are or were frames have no result."""
+        query = f"SELECT frame_id FROM files WHERE state IN {WAITING} OR state = 'replaced'"
+        waiting = [frame_id for (frame_id,) in self._connection.execute(query)]
+        return sum(1 for _ in _without_result(waiting, settled))
+
+    def known(self, sources: Sequence[str]) -> dict[str, tuple[int, int]]:
+        """Return size and mtime of the files that became a frame or a copy of one, as last seen, by source."""
         query = (
-            f"SELECT source, size, mtime_ns FROM files WHERE state IN {FRAMES} OR state = 'duplicate' ORDER BY number"
+            "SELECT source, size, mtime_ns FROM files WHERE source IN (SELECT value FROM json_each(?)) "
+            f"AND (state IN {FRAMES} OR state = 'duplicate') ORDER BY number"
         )
-        return {source: (size, mtime_ns) for source, size, mtime_ns in self._connection.execute(query)}
+        found = self._connection.execute(query, (json.dumps(sources),))
+        return {source: (size, mtime_ns) for source, size, mtime_ns in found}
 
     def quarantined(self) -> dict[str, str]:
         """Return the reason of every quarantined file by source."""
@@ -231,9 +239,8 @@ class Ledger:
         return writing(self._connection, self._path, LEDGER)
 
     def _add(self, connection: sqlite3.Connection, row: LedgerRow, seen_at: datetime) -> LedgerRow:
-        # file systems hold times beyond 2262, which SQLite's whole numbers do not
-        bounded = replace(row, mtime_ns=max(-MTIME_MOST_NS, min(row.mtime_ns, MTIME_MOST_NS)))
-        return replace(self._put(connection, bounded, seen_at), mtime_ns=row.mtime_ns)
+        held = replace(row, mtime_ns=bounded(row.mtime_ns))
+        return replace(self._put(connection, held, seen_at), mtime_ns=row.mtime_ns)
 
     def _put(self, connection: sqlite3.Connection, row: LedgerRow, seen_at: datetime) -> LedgerRow:
         there = connection.execute(

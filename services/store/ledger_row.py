@@ -14,6 +14,7 @@ State = Literal["arrived", "queued", "settled", "quarantined", "duplicate", "rep
 Series = tuple[str, str]
 """(position, channel) of a flask."""
 TIME_POINTS_TO_LEARN = 4
+MTIME_MOST_NS = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +79,8 @@ def median_gap_s(series: Iterable[Sequence[datetime]]) -> float | None:
     known = [moments for moments in series if len(moments) >= TIME_POINTS_TO_LEARN]
     gaps = [(later - earlier).total_seconds() for moments in known for earlier, later in itertools.pairwise(moments)]
     return median(gaps) if gaps else None
+
+
+def bounded(mtime_ns: int) -> int:
+    """Return a time of modification as the ledger holds it: file systems know times beyond 2262, SQLite does not."""
+    return max(-MTIME_MOST_NS, min(mtime_ns, MTIME_MOST_NS))

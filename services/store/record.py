@@ -113,6 +113,15 @@ class Record(Protocol):
     def culture_rows(self, flask: str) -> list[CultureRow]:
         """Return every row of a flask in the order of the fold."""
 
+    def estimates_of(self, frame_ids: Sequence[str]) -> dict[str, PotencyEstimated]:
+        """Return the newest revision of the estimates of some frames, by id."""
+
+    def failures_of(self, frame_ids: Sequence[str]) -> dict[str, FrameFailed]:
+        """Return the failures of some frames, by id."""
+
+    def potency_models(self) -> set[str]:
+        """Return the digests of the potency models that made estimates."""
+
     def settled(self, frame_ids: Sequence[str]) -> set[str]:
         """Return which of some frames have an estimate or a failure."""
 

@@ -141,6 +141,21 @@ class SqliteRecord:
         """Return every row of a flask in the order of the fold."""
         return SqliteFlask(self._connection, flask).rows()
 
+    def estimates_of(self, frame_ids: Sequence[str]) -> dict[str, PotencyEstimated]:
+        """Return the newest revision of the estimates of some frames, by id."""
+        facts = RecordView(self._connection).texts_of("estimates", frame_ids)
+        return {frame_id: PotencyEstimated.model_validate_json(fact) for frame_id, fact in facts}
+
+    def failures_of(self, frame_ids: Sequence[str]) -> dict[str, FrameFailed]:
+        """Return the failures of some frames, by id."""
+        facts = RecordView(self._connection).texts_of("failures", frame_ids)
+        return {frame_id: FrameFailed.model_validate_json(fact) for frame_id, fact in facts}
+
+    def potency_models(self) -> set[str]:
+        """Return the digests of the potency models that made estimates."""
+        query = "SELECT DISTINCT json_extract(fact, '$.provenance.potency_model') FROM estimates"
+        return {model for (model,) in self._connection.execute(query)}
+
     def settled(self, frame_ids: Sequence[str]) -> set[str]:
         """Return which of some frames have an estimate or a failure."""
         return RecordView(self._connection).settled(frame_ids)

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -10,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic_core import from_json
 
-from monitor.messages import AlarmChanged, AlarmState, Channel, FrameFailed
+from monitor.messages import AlarmChanged, AlarmState, Channel, FrameFailed, PotencyEstimated
 from services.store.audit import AuditLine
 from services.store.database import LOOK_S, explained, looking, open_database
 from services.store.record_flask import sortable
@@ -18,6 +19,31 @@ from services.store.record_tables import RECORD
 
 AMONG = "frame_id IN (SELECT value FROM json_each(?))"
 Kind = Literal["estimates", "segmentations", "failures"]
+FLASKS = """
+WITH RECURSIVE names (name) AS (
+  SELECT min(flask) FROM culture_rows UNION ALL
+  SELECT (SELECT min(flask) FROM culture_rows WHERE flask > name) FROM names WHERE name IS NOT NULL)
+SELECT name FROM names WHERE name IS NOT NULL
+"""
+# written as in the index `estimates_series`, which finds each of these without reading the rest
+POSITION, CHANNEL = "json_extract(fact, '$.key.position')", "json_extract(fact, '$.key.channel')"
+SERIES = f"""
+WITH RECURSIVE series (position, channel) AS (
+  SELECT * FROM (SELECT {POSITION}, {CHANNEL} FROM estimates WHERE flask = ?
+    ORDER BY flask, {POSITION}, {CHANNEL} LIMIT 1)
+  UNION ALL
+  SELECT {POSITION}, {CHANNEL} FROM series JOIN estimates ON estimates.rowid = coalesce(
+    (SELECT rowid FROM estimates WHERE flask = ? AND {POSITION} = series.position AND {CHANNEL} > series.channel
+      ORDER BY {CHANNEL} LIMIT 1),
+    (SELECT rowid FROM estimates WHERE flask = ? AND {POSITION} > series.position
+      ORDER BY {POSITION}, {CHANNEL} LIMIT 1)))
+SELECT position, channel FROM series
+"""
+OF_SERIES = f"flask = ? AND {POSITION} = ? AND {CHANNEL} = ?"
+NEWEST_OF_SERIES = f"""
+SELECT acquired_at, frame_id, fact FROM estimates WHERE {OF_SERIES} ORDER BY acquired_at DESC, frame_id DESC LIMIT 1
+"""
+TIMES_OF_SERIES = f"SELECT DISTINCT acquired_at FROM estimates WHERE {OF_SERIES} ORDER BY acquired_at DESC LIMIT ?"
 
 
 class RecordView:
@@ -69,6 +95,38 @@ class RecordView:
         )
         return self._connection.execute(query, (flask, *last, most)).fetchall()
 
+    # the fleet
+
+    def flasks(self) -> list[str]:
+        """Return the names of all flasks that have rows, sorted."""
+        return [name for (name,) in self._connection.execute(FLASKS)]
+
+    def count_estimates(self) -> tuple[dict[str, int], int]:
+        """Return the number of estimates of every flask, and the largest rowid."""
+        query = "SELECT flask, count(*) FROM estimates INDEXED BY estimates_flask GROUP BY flask"
+        last = self._connection.execute("SELECT coalesce(max(rowid), 0) FROM estimates").fetchone()[0]
+        return dict(self._connection.execute(query).fetchall()), last
+
+    def count_estimates_after(self, rowid: int) -> tuple[dict[str, int], int]:
+        """Return how many estimates of every flask were stored behind a rowid, and the largest rowid."""
+        rows = self._connection.execute("SELECT flask, rowid FROM estimates WHERE rowid > ? ORDER BY rowid", (rowid,))
+        found = rows.fetchall()
+        return dict(Counter(flask for flask, _ in found)), found[-1][1] if found else rowid
+
+    def newest_of(self, flask: str) -> list[PotencyEstimated]:
+        """Return the newest estimate of each position and channel of a flask, oldest first."""
+        rows = [
+            self._connection.execute(NEWEST_OF_SERIES, (flask, *series)).fetchone()
+            for series in self._connection.execute(SERIES, (flask, flask, flask)).fetchall()
+        ]
+        return [PotencyEstimated.model_validate_json(fact) for _, _, fact in sorted(rows)]
+
+    def last_times(self, estimate: PotencyEstimated, most: int) -> list[datetime]:
+        """Return the last distinct times of an estimate's position and channel, ascending."""
+        key = estimate.key
+        found = self._connection.execute(TIMES_OF_SERIES, (key.flask, key.position, key.channel, most))
+        return [datetime.fromisoformat(at) for (at,) in found][::-1]
+
     # how it stands
 
     def counts(self) -> tuple[int, int]:
@@ -96,8 +154,12 @@ class RecordView:
 
     def facts_of(self, kind: Kind, frame_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Return what is stored of frames, by id."""
+        return {frame_id: from_json(fact) for frame_id, fact in self.texts_of(kind, frame_ids)}
+
+    def texts_of(self, kind: Kind, frame_ids: Sequence[str]) -> list[tuple[str, str]]:
+        """Return id and JSON of what is stored of frames."""
         query = f"SELECT frame_id, fact FROM {kind} WHERE {AMONG}"
-        return {frame: from_json(fact) for frame, fact in self._connection.execute(query, (json.dumps(frame_ids),))}
+        return self._connection.execute(query, (json.dumps(frame_ids),)).fetchall()
 
     def settled(self, frame_ids: Sequence[str]) -> set[str]:
         """Return which of some frames have an estimate or a failure."""

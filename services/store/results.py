@@ -3,12 +3,15 @@
 import csv
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, fields
+from itertools import islice
 from typing import TextIO
 
 from monitor.messages import EstimateState, FrameFailed, PotencyEstimated
 from services.store.ledger import Ledger
 from services.store.ledger_row import LedgerRow
 from services.store.record import Record
+
+PART = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +48,29 @@ class Account:
 
 def result_rows(ledger: Ledger, record: Record) -> Iterator[ResultRow]:
     """Yield one row per frame and file in quarantine, in the order of the ledger; second copies are neither."""
-    estimates = {estimate.frame_id: estimate for estimate in record.estimates()}
-    failures = {failure.frame_id: failure for failure in record.failures()}
-    for row in ledger.rows():
-        if row.state in ("duplicate", "vanished"):
-            continue
-        # a file in quarantine may hold the content of a frame that lies elsewhere under a better name
-        became_frame = row.state != "quarantined"
-        estimate, failure = estimates.get(row.frame_id), failures.get(row.frame_id)
-        yield _result(row, estimate if became_frame else None, failure if became_frame else None)
+    rows = (row for row in ledger.rows() if row.state not in ("duplicate", "vanished"))
+    for part in batched(rows, PART):
+        ids = [row.frame_id for row in part]
+        estimates, failures = record.estimates_of(ids), record.failures_of(ids)
+        for row in part:
+            # a file in quarantine may hold the content of a frame that lies elsewhere under a better name
+            became_frame = row.state != "quarantined"
+            estimate, failure = estimates.get(row.frame_id), failures.get(row.frame_id)
+            yield _result(row, estimate if became_frame else None, failure if became_frame else None)
+
+
+def batched(rows: Iterator[LedgerRow], size: int) -> Iterator[list[LedgerRow]]:
+    """Yield rows in lists of at most `size`; few are held in memory at a time."""
+    while part := list(islice(rows, size)):
+        yield part
 
 
 def account(ledger: Ledger, record: Record) -> Account:
-    """Count frames in the ledger, those with a result, and those still waiting."""
-    rows = list(result_rows(ledger, record))
-    waiting = sum(row.state == "waiting" for row in rows)
-    return Account(ledger=len(rows), results=len(rows) - waiting, waiting=waiting)
+    """Count frames and files in quarantine, those with a result, and those still waiting."""
+    counts = ledger.counts()
+    every = sum(count for state, count in counts.items() if state not in ("duplicate", "vanished"))
+    waiting = ledger.count_without_result(record.settled)
+    return Account(ledger=every, results=every - waiting, waiting=waiting)
 
 
 def write_csv(rows: Iterator[ResultRow], stream: TextIO) -> int:

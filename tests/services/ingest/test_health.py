@@ -14,9 +14,9 @@ from monitor.culture.rows import ConditionRow
 from monitor.messages import MACHINE, Channel, ConditionObserved, FrameArrived
 from services.ingest.health import GIB, HealthWatch
 from services.settings import HealthSettings
-from services.store.fleet import fleet, fleet_table
+from services.store.fleet import Fleet, fleet_table
 from services.store.ledger_row import LedgerRow
-from services.store.record_sqlite import SqliteRecord
+from services.store.record_view import viewed_record
 from services.transport.codec import decode
 from services.transport.memory import MemoryBus
 from services.transport.streams import segmented
@@ -120,8 +120,9 @@ def test_a_flask_without_data_is_stale_and_never_ok(tmp_path: Path) -> None:
     rows = [frame_row(number) for number in range(6)]
     still = [frame_row(number, flask="B2") for number in range(6)]
     state = folded(tmp_path, [*rows, *still, silence_row(5, 9.0, flask="B2"), silence_row(0, 4.0, flask="C3")])
-    with SqliteRecord(state.record, readonly=True) as record:
-        lines = {line.flask: line for line in fleet(record)}
+    with viewed_record(state.record) as record:
+        assert record is not None
+        lines = {line.flask: line for line in Fleet().lines(record)}
     assert lines["A1"].state(NOON + 6 * INTERVAL) == "ok"
     assert lines["A1"].state(NOON + 9 * INTERVAL) == "stale"
     assert lines["B2"].state(NOON + 6 * INTERVAL) == "stale"
@@ -136,9 +137,11 @@ def test_the_machine_has_a_line_while_one_of_its_alarms_stands(tmp_path: Path) -
     )
     free = full.model_copy(update={"bad": False, "since": NOW + INTERVAL, "observed_at": NOW + INTERVAL})
     state = folded(tmp_path, [ConditionRow.of(full)])
-    with SqliteRecord(state.record, readonly=True) as record:
-        (line,) = fleet(record)
+    with viewed_record(state.record) as record:
+        assert record is not None
+        (line,) = Fleet().lines(record)
     assert (line.flask, line.state(NOW), line.alarms[0].cause) == (MACHINE, "alarm", "0.5 GiB free")
     state = folded(tmp_path, [ConditionRow.of(free)])
-    with SqliteRecord(state.record, readonly=True) as record:
-        assert fleet(record) == []
+    with viewed_record(state.record) as record:
+        assert record is not None
+        assert Fleet().lines(record) == []

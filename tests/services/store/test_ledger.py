@@ -95,7 +95,7 @@ def test_copy_of_a_frame_is_a_duplicate_and_says_of_which(ledger: Ledger, queued
 
     assert (copy.state, copy.detail) == ("duplicate", "same content as first")
     assert len(ledger.frames()) == 1
-    assert ledger.known_files() == {"first": (100, 1), "second": (100, 1)}
+    assert ledger.known(["first", "second", "third"]) == {"first": (100, 1), "second": (100, 1)}
 
 
 def test_two_copies_in_one_batch_are_one_frame(ledger: Ledger) -> None:
@@ -111,7 +111,7 @@ def test_touched_file_stays_one_frame(ledger: Ledger) -> None:
     ledger.add([frame("a", mtime_ns=2)], LATER)
 
     assert states(ledger) == [("a", 1, "queued"), ("a", 2, "duplicate")]
-    assert ledger.known_files() == {"a": (100, 2)}
+    assert ledger.known(["a"]) == {"a": (100, 2)}
 
 
 def test_other_content_under_the_same_name_replaces_the_frame(ledger: Ledger) -> None:
@@ -122,7 +122,7 @@ def test_other_content_under_the_same_name_replaces_the_frame(ledger: Ledger) ->
 
     assert states(ledger) == [("x", 1, "replaced"), ("x", 2, "arrived")]
     assert ids(ledger.frames()) == [digest("new")]
-    assert ledger.known_files() == {"x": (100, 2)}
+    assert ledger.known(["x"]) == {"x": (100, 2)}
 
 
 def test_content_that_comes_back_is_not_a_second_frame(ledger: Ledger) -> None:
@@ -155,7 +155,7 @@ def test_frame_overwritten_with_rubbish_is_replaced(ledger: Ledger) -> None:
     ledger.add([bad("x", 2)], LATER)
 
     assert states(ledger) == [("x", 1, "replaced"), ("x", 2, "quarantined")]
-    assert ledger.known_files() == {}
+    assert ledger.known(["x"]) == {}
 
 
 def test_only_quarantined_files_vanish(ledger: Ledger) -> None:
@@ -315,7 +315,7 @@ def test_opened_again_it_knows_everything(path: Path) -> None:
 
     with Ledger(path) as again:
         assert list(again.rows()) == before
-        assert again.known_files() == {"a": (100, 1)}
+        assert again.known(["a", "b"]) == {"a": (100, 1)}
 
 
 def test_ledger_of_another_version_is_refused_with_the_mend(path: Path) -> None:
