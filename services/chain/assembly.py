@@ -4,15 +4,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 
 from monitor.errors import ModelRefused, SettingsError
 from monitor.frames.reader import ReadLimits
-from monitor.messages import MACHINE, OperatorActed
+from monitor.messages import MACHINE
+from services.chain.actions import ActionCourier
 from services.chain.memory import keep_freed_memory
-from services.clock import Clock, make_clock
+from services.clock import make_clock
 from services.settings import Settings
 from services.state_folder import StateFolder
 from services.store.record_sqlite import SqliteRecord
@@ -23,11 +24,8 @@ from services.transport.runner import EXIT_OK, Runner
 from services.transport.server import ensure_server
 from services.transport.shared_memory import RingReader, RingWriter
 from services.transport.stage import Stage
-from services.transport.streams import FRAMES, segmented
+from services.transport.streams import FLASK_EVENTS, FRAMES
 from services.workers.frame_files import FrameFiles
-
-if TYPE_CHECKING:
-    from services.store.ledger import Ledger
 
 WORKERS = ("ingester", "segmenter", "predictor", "notifier", "dashboard")
 DRAINED_S = 2.0
@@ -63,8 +61,11 @@ def run_worker(
         from services.dashboard.serve import serve
 
         return serve(settings, stop)
-    bus = RedisBus(ensure_server(settings.state, settings.server).url, settings.server.prefix)
+    url = ensure_server(settings.state, settings.server).url
+    bus = RedisBus(url, settings.server.prefix)
     try:
+        # before anybody publishes into the streams of now
+        bus.rename_former(settings.predictor.partitions)
         if name == "ingester":
             ends_s = DRAINED_S if drain else until_idle_s
             return _run_ingester(settings, state, bus, stop, ends_s, until_settled=not drain)
@@ -73,8 +74,11 @@ def run_worker(
 
             return run_notifier(settings, bus, stop, drain=drain)
         with SqliteRecord(state.record) as record:
-            make = _segmenter if name == "segmenter" else _predictor
-            return make(settings, state, bus, record, replica).run(stop, drain=drain)
+            if name == "segmenter":
+                return _segmenter(settings, state, bus, record, replica).run(stop, drain=drain)
+            predictor = _predictor(settings, state, bus, record, replica)
+            with ActionCourier(settings, state, url):
+                return predictor.run(stop, drain=drain)
     finally:
         bus.close()
 
@@ -117,20 +121,10 @@ def _run_ingester(
             record.settled,
             clock,
             ring=ring,
-            actions=lambda: _actions(record, ledger, clock),
             standing=lambda: [s.channel for s in record.standings() if s.flask == MACHINE and s.raised is not None],
         )
         ingester.run(stop, until_idle_s=until_idle_s, until_settled=until_settled)
     return EXIT_OK
-
-
-def _actions(record: SqliteRecord, ledger: "Ledger", clock: Clock) -> "list[OperatorActed]":
-    """Return what operators did that is in no history yet, and what the end of a time on the shelf does."""
-    from services.alarms.culture_time import shelves_that_end
-
-    waiting = record.waiting_actions()
-    shelved = [standing for standing in record.standings() if standing.shelved_until is not None]
-    return [*waiting, *shelves_that_end(shelved, ledger.last_arrivals(), clock.now())] if shelved else waiting
 
 
 def _segmenter(settings: Settings, state: StateFolder, bus: RedisBus, record: SqliteRecord, replica: int) -> Runner:
@@ -153,7 +147,7 @@ def _segmenter(settings: Settings, state: StateFolder, bus: RedisBus, record: Sq
         ),
         partitions=settings.predictor.partitions,
     )
-    return _runner(stage, bus, [FRAMES], settings, chosen.batch_size, record)
+    return _runner(stage, bus, FRAMES.streams(1), settings, chosen.batch_size, record)
 
 
 def features_needed(model: Path | None) -> tuple[str, ...]:
@@ -186,7 +180,7 @@ def _predictor(settings: Settings, state: StateFolder, bus: RedisBus, record: Sq
         culture=settings.culture,
         configuration=settings.digest,
     )
-    mine = [segmented(p) for p in range(chosen.partitions) if p % chosen.replicas == replica % chosen.replicas]
+    mine = FLASK_EVENTS.streams(chosen.partitions, replica=replica, replicas=chosen.replicas)
     return _runner(stage, bus, mine, settings, chosen.batch_size, record)
 
 

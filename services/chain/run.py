@@ -24,7 +24,7 @@ from services.transport.redis_streams import RedisBus
 from services.transport.ring_file import remove_ring
 from services.transport.runner import EXIT_OK
 from services.transport.server import ensure_server, server_status, stop_server
-from services.transport.streams import ALARMS, ESTIMATES, FRAMES, segmented
+from services.transport.streams import ESTIMATES, waiting_in
 
 EXIT_UNFINISHED = 3
 """Stopped while frames were waiting, or a worker had to be killed; nothing is lost, the next run goes on."""
@@ -152,12 +152,11 @@ def _doubled(bus: RedisBus) -> int:
 
 def _settled(settings: Settings, state: StateFolder, bus: RedisBus) -> bool:
     """Whether the queues are empty, every frame has its result, and it stays so for a moment."""
-    streams = [(FRAMES, "segmenter"), (ALARMS, "notifier")]
-    streams += [(segmented(partition), "predictor") for partition in range(settings.predictor.partitions)]
-    if any(bus.waiting(stream, group) for stream, group in streams):
+    partitions = settings.predictor.partitions
+    if any(waiting_in(bus, partitions).values()):
         return False
     with Ledger(state.ledger, readonly=True) as ledger, SqliteRecord(state.record, readonly=True) as record:
         if account(ledger, record).waiting:
             return False
     time.sleep(QUIET_S)
-    return not any(bus.waiting(stream, group) for stream, group in streams)
+    return not any(waiting_in(bus, partitions).values())

@@ -29,7 +29,7 @@ from services.store.ledger_view import viewed_ledger
 from services.store.record_view import RecordView, viewed_record
 from services.store.seal import sealed
 from services.transport.bus import Bus
-from services.transport.streams import ALARMS, DEAD, FRAMES, segmented
+from services.transport.streams import DEAD, waiting_in
 
 GIB = 1 << 30
 KEPT_S = 2.0
@@ -162,8 +162,8 @@ def _queue(state: StateFolder, settings: Settings) -> tuple[str | None, list[Wor
         with queue_of(state, settings.server) as bus:
             if bus is None:
                 return None, [], [], None
-            names = [FRAMES, *map(segmented, range(settings.predictor.partitions)), ALARMS]
-            queues = [QueueLine(stream=name, waiting=bus.waiting(name, "")) for name in names]
+            waits = waiting_in(bus, settings.predictor.partitions)
+            queues = [QueueLine(stream=name, waiting=count) for name, count in waits.items()]
             return "runs", _workers(bus), queues, bus.waiting(DEAD, "")
     except BackPressure as error:
         return str(error), [], [], None

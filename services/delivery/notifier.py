@@ -56,7 +56,7 @@ class OutboxStage:
         Gives what is silenced at the time.
     """
 
-    name = "notifier"
+    name = ALARMS.group
 
     def __init__(
         self,
@@ -149,7 +149,8 @@ def _run(
 
         reconcile()
         stage = OutboxStage(outbox, names, postman.wake, partial(_quiet, state.record))
-        runner = Runner(stage, bus, [ALARMS], settings.delivery, batch_size=BATCH_SIZE, on_failure=lambda failure: None)
+        streams = ALARMS.streams(1)
+        runner = Runner(stage, bus, streams, settings.delivery, batch_size=BATCH_SIZE, on_failure=lambda failure: None)
         with _Repeated(reconcile, RECONCILE_S):
             code = runner.run(stop, drain=drain)
         reconcile()

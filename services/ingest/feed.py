@@ -6,17 +6,13 @@ from datetime import datetime
 from typing import Any
 
 from monitor.culture.rows import ConditionRow
-from monitor.messages import ConditionObserved, FlaskSilent, FrameArrived, OperatorActed
+from monitor.messages import ConditionObserved, FlaskSilent, FrameArrived
 from services.store.ledger import Ledger, Settled
 from services.transport.bus import Bus
 from services.transport.stage import Publication
-from services.transport.streams import FRAMES, partition_of, segmented
+from services.transport.streams import FLASK_EVENTS, FRAMES, waiting_in
 
 BATCH = 200
-READERS = "segmenter"
-"""The group that works the frames off."""
-ESTIMATORS = "predictor"
-"""The group that works off what is segmented."""
 
 
 class Feed:
@@ -57,7 +53,7 @@ class Feed:
         Entries that a queue forgot without being wiped, as after a power cut, come back; for any other the key says
         that it was published.
         """
-        if self._bus.waiting(FRAMES, READERS) == 0:
+        if not any(waiting_in(self._bus, 1, [FRAMES]).values()):
             part: list[FrameArrived] = []
             for frame in self._ledger.unfinished(self._settled):
                 part.append(frame)
@@ -69,30 +65,20 @@ class Feed:
 
     def publish(self, frames: Sequence[FrameArrived]) -> None:
         """Queue frames and note it in the ledger. Raises `BackPressure`."""
-        self._bus.publish([Publication(FRAMES, f"frame:{frame.frame_id}", frame) for frame in frames])
+        self._bus.publish([Publication(FRAMES.stream(), f"frame:{frame.frame_id}", frame) for frame in frames])
         self._ledger.mark_queued(frame.frame_id for frame in frames)
-
-    def pass_on(self, actions: Sequence[OperatorActed], partitions: int) -> None:
-        """Queue what operators did for the flasks' predictors, each once. Raises `BackPressure`."""
-        self._bus.publish(
-            [
-                Publication(segmented(partition_of(acted.flask, partitions)), f"acted:{acted.action_id}", acted)
-                for acted in actions
-            ]
-        )
 
     def observe(self, observed: Sequence[ConditionObserved], partitions: int) -> None:
         """Queue what was seen beside the pictures, each once. Raises `BackPressure`."""
         publications = []
         for one in observed:
             digest = ConditionRow.of(one).row_id[:32]
-            publications.append(Publication(segmented(partition_of(one.flask, partitions)), f"condition:{digest}", one))
+            publications.append(Publication(FLASK_EVENTS.stream(one.flask, partitions), f"condition:{digest}", one))
         self._bus.publish(publications)
 
     def longest_wait_s(self, now: datetime, partitions: int) -> float:
         """Return for how long the oldest frame without a result has been here; 0 when no worker has anything to do."""
-        queues = [(FRAMES, READERS), *((segmented(partition), ESTIMATORS) for partition in range(partitions))]
-        if not any(self._bus.waiting(stream, group) for stream, group in queues):
+        if not any(waiting_in(self._bus, partitions, [FRAMES, FLASK_EVENTS]).values()):
             return 0.0
         oldest = next(self._ledger.unfinished(self._settled), None)
         return 0.0 if oldest is None else (now - oldest.arrived_at).total_seconds()
@@ -100,5 +86,5 @@ class Feed:
     def tell(self, silent: FlaskSilent, partitions: int) -> None:
         """Queue a silence for the flask's predictor, once. Raises `BackPressure`."""
         flask = hashlib.sha256(silent.flask.encode()).hexdigest()[:16]
-        stream = segmented(partition_of(silent.flask, partitions))
+        stream = FLASK_EVENTS.stream(silent.flask, partitions)
         self._bus.publish([Publication(stream, f"silent:{flask}:{silent.last_frame_id}", silent)])

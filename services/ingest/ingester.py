@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from monitor.errors import BackPressure, SettingsError
 from monitor.frames.layout import Layout
 from monitor.frames.reader import ReadLimits
 from monitor.frames.samples import read_samples
-from monitor.messages import Channel, ConditionObserved, OperatorActed
+from monitor.messages import Channel, ConditionObserved
 from services.clock import Clock
 from services.ingest.admission import Admission
 from services.ingest.candidates import Candidates, Patience
@@ -73,8 +73,6 @@ class Ingester:
     clock
         The culture's clock: when frames arrived, and how long a flask is silent. Waiting for files goes by the
         machine's own.
-    actions
-        Gives what operators did to alarms that no predictor has taken in yet.
     standing
         Gives the channels of the machine whose alarms stand from before.
     ring
@@ -95,7 +93,6 @@ class Ingester:
         clock: Clock,
         log: Any = None,  # noqa: ANN401 (structlog's loggers have no common type)
         ring: RingWriter | None = None,
-        actions: Callable[[], Sequence[OperatorActed]] = tuple,
         standing: Callable[[], Iterable[Channel]] = tuple,
     ) -> None:
         watch = settings.watch
@@ -131,7 +128,6 @@ class Ingester:
         self._announce_from = self._last_change + settle_s
         self._confirm: float | None = None
         self._settled = settled
-        self._actions = actions
         self._health = HealthWatch(settings.health, settings.state, standing())
         self._observed: list[ConditionObserved] = []
         self._next_look = self._last_change + settings.health.look_s
@@ -172,8 +168,6 @@ class Ingester:
         if now >= self._next_epoch:
             self._next_epoch = now + EPOCH_S
             self._feed.follow()
-            if actions := self._actions():
-                self._feed.pass_on(actions, self._settings.predictor.partitions)
         self._finder.take_hints(self._quarantine)
         if self._finder.step():
             self._after_scan()
@@ -239,6 +233,7 @@ class Ingester:
         if time.monotonic() < self._next_settled:
             return False
         self._next_settled = time.monotonic() + EPOCH_S
+        self._ledger.mark_settled(self._settled)
         return next(self._ledger.unfinished(self._settled), None) is None
 
     def _announce_silence(self) -> None:

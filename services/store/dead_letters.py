@@ -6,9 +6,7 @@ from monitor.errors import SettingsError
 from monitor.messages import FrameArrived, FrameFailed, FrameSegmented, Parked
 from services.transport.bus import Bus, Letter
 from services.transport.codec import UnknownMessage, decode, encode
-from services.transport.streams import DEAD, FRAMES, partition_of, segmented
-
-SEGMENTER = "segmenter"
+from services.transport.streams import DEAD, FLASK_EVENTS, FRAMES, renamed
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +67,18 @@ def _again(
 ) -> tuple[str, str, bytes]:
     told = dead.told
     if isinstance(told, Parked):
-        return told.stream, told.key, told.payload.encode("utf-8", "surrogatepass")
+        return renamed(told.stream), told.key, told.payload.encode("utf-8", "surrogatepass")
     if told is None:
         message = "this version cannot read the letter; it is kept for one that does"
         raise SettingsError(message, reason="unreadable_letter")
     # what was segmented goes to the predictor; what was not begins at the segmenter
-    if fact is not None and told.stage != SEGMENTER:
-        stream = segmented(partition_of(fact.frame.key.flask, partitions))
+    if fact is not None and told.stage != FRAMES.group:
+        stream = FLASK_EVENTS.stream(fact.frame.key.flask, partitions)
         return stream, f"segmented:{told.frame_id}", encode(fact)
     if arrived is None:
         message = f"the ledger holds no frame {told.frame_id[:12]}; put its file into the watched folder again"
         raise SettingsError(message, reason="frame")
-    return FRAMES, f"frame:{told.frame_id}", encode(arrived)
+    return FRAMES.stream(), f"frame:{told.frame_id}", encode(arrived)
 
 
 def _told(letter: Letter) -> FrameFailed | Parked | None:

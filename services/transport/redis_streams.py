@@ -17,7 +17,7 @@ from services.transport import scripts
 from services.transport.bus import Delivery, Letter
 from services.transport.codec import encode
 from services.transport.stage import Publication
-from services.transport.streams import CAPPED, DEAD
+from services.transport.streams import CAPPED, DEAD, FORMER
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -171,6 +171,14 @@ class RedisBus:
         except redis.ResponseError as error:
             if "NOGROUP" not in str(error):  # wiped: the loop meets it too and subscribes again
                 raise
+
+    @_backed_off
+    def rename_former(self, partitions: int) -> None:
+        """Give streams that an earlier version left their names of now, with what waits in them and their groups."""
+        for route, former in FORMER.items():
+            for number, stream in enumerate(route.streams(partitions)):
+                if self._redis.exists(before := self._key(f"{former}.{number}")):
+                    self._redis.renamenx(before, self._key(stream))
 
     @_backed_off
     def statuses(self) -> dict[str, dict[str, str]]:

@@ -14,7 +14,6 @@ from monitor.errors import CellvigilError
 from monitor.messages import (
     AlarmChanged,
     ConditionObserved,
-    DriftDetected,
     FlaskSilent,
     FrameSegmented,
     OperatorActed,
@@ -24,7 +23,7 @@ from monitor.pipeline import Masks, estimates_from, measure_frame
 from services.store.record import FlaskTransaction, Record
 from services.transport.blobs import LabelStore
 from services.transport.stage import Done, Outcome, Publication, Reject, Retry
-from services.transport.streams import ALARMS, DRIFTS, ESTIMATES
+from services.transport.streams import ALARMS, ESTIMATES, FLASK_EVENTS
 from services.workers.frame_files import FrameFiles
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ class PredictorStage:
         Digest of the settings that can change a number, stored with every estimate.
     """
 
-    name = "predictor"
+    name = FLASK_EVENTS.group
 
     def __init__(
         self,
@@ -159,12 +158,12 @@ class FlaskFolder:
         self._states[flask] = (state, transaction.count(), row)
         estimates = estimates_from([(row, step)], {})
         transaction.put_estimates(estimates)
-        drifts = transaction.put_drifts(step.drifts)
+        transaction.put_drifts(step.drifts)
         alarms = transaction.put_alarms(step.alarms)
         if step.transitions:
             transaction.audit_moves(step.transitions)
             transaction.put_standings(state.standings())
-        return _publications(estimates, drifts, alarms)
+        return _publications(estimates, alarms)
 
     def _refold(self, flask: str, transaction: FlaskTransaction) -> tuple[Publication, ...]:
         rows = transaction.rows()
@@ -173,12 +172,12 @@ class FlaskFolder:
         self._states[flask] = (state, len(rows), rows[-1])
         estimates = estimates_from(history, transaction.estimates())
         transaction.put_estimates(estimates)
-        drifts = transaction.put_drifts([drift for _, step in history for drift in step.drifts])
+        transaction.put_drifts([drift for _, step in history for drift in step.drifts])
         events = [alarm for _, step in history for alarm in step.alarms]
         transaction.withdraw_alarms_except({event.event_id for event in events})
         transaction.audit_history([move for _, step in history for move in step.transitions])
         transaction.put_standings(state.standings())
-        return _publications(estimates, drifts, transaction.put_alarms(events))
+        return _publications(estimates, transaction.put_alarms(events))
 
     def _again(self, flask: str, transaction: FlaskTransaction) -> tuple[Publication, ...]:
         """Publish everything of the flask once more: a crash may have come between the commit and the queue.
@@ -186,18 +185,14 @@ class FlaskFolder:
         Keys make each publication once only, so what did get out is not doubled.
         """
         history = fold(flask, transaction.rows(), self._settings)
-        drifts = [drift for _, step in history for drift in step.drifts]
         alarms = [alarm for _, step in history for alarm in step.alarms]
-        return _publications(list(transaction.estimates().values()), drifts, alarms)
+        return _publications(list(transaction.estimates().values()), alarms)
 
 
-def _publications(
-    estimates: Sequence[PotencyEstimated], drifts: Sequence[DriftDetected], alarms: Sequence[AlarmChanged]
-) -> tuple[Publication, ...]:
+def _publications(estimates: Sequence[PotencyEstimated], alarms: Sequence[AlarmChanged]) -> tuple[Publication, ...]:
     return (
         *(Publication(ESTIMATES, f"estimate:{e.frame_id}:{e.revision}", e) for e in estimates),
-        *(Publication(DRIFTS, f"drift:{d.event_id}", d) for d in drifts),
-        *(Publication(ALARMS, f"alarm:{a.event_id}", a) for a in alarms),
+        *(Publication(ALARMS.stream(), f"alarm:{a.event_id}", a) for a in alarms),
     )
 
 

@@ -13,7 +13,7 @@ from monitor.messages import FrameArrived, FrameSegmented
 from services.store.record import Record
 from services.transport.blobs import LabelStore
 from services.transport.stage import Done, Outcome, Publication, Reject, Retry
-from services.transport.streams import partition_of, segmented
+from services.transport.streams import FLASK_EVENTS, FRAMES
 from services.workers.frame_files import FrameFiles
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class SegmenterStage:
         Number of predictor streams that flasks are spread over.
     """
 
-    name = "segmenter"
+    name = FRAMES.group
 
     def __init__(
         self,
@@ -131,7 +131,7 @@ class SegmenterStage:
         )
 
     def _done(self, fact: FrameSegmented) -> Done:
-        stream = segmented(partition_of(fact.frame.key.flask, self._partitions))
+        stream = FLASK_EVENTS.stream(fact.frame.key.flask, self._partitions)
         return Done((Publication(stream, f"segmented:{fact.frame_id}", fact),))
 
     def _loaded(self, arrived: FrameArrived) -> Frame | CellvigilError:

@@ -26,8 +26,9 @@ def first_release(folder: Path) -> Path:
     for flask in FLASKS:
         for time_index in range(FRAMES):
             write_small_frame(watch, flask, "p1", time_index)
+    (watch / "A1" / "20260310T200000Z.tif").write_bytes(b"no TIFF at all")
     with closing(sqlite3.connect(state / "ledger.sqlite3")) as ledger:
-        for source, mtime_ns in ledger.execute("SELECT source, mtime_ns FROM files WHERE state = 'queued'"):
+        for source, mtime_ns in ledger.execute("SELECT source, mtime_ns FROM files"):
             os.utime(watch / source, ns=(mtime_ns, mtime_ns))
     settings = json.loads((state / "settings.json").read_text())
     settings |= {"state": str(state), "watch": {**settings["watch"], "folder": str(watch)}}

@@ -18,7 +18,7 @@ from services.store.ledger import Ledger
 from services.store.ledger_row import LedgerRow
 from services.transport.codec import decode
 from services.transport.memory import MemoryBus, MemoryQueue
-from services.transport.streams import FRAMES, segmented
+from services.transport.streams import FLASK_EVENTS, FRAMES
 
 START = datetime(2026, 3, 10, 12, tzinfo=UTC)
 INTERVAL = timedelta(minutes=15)
@@ -122,7 +122,7 @@ class Chain:
 
     def queued(self) -> list[FrameArrived]:
         """Return the frames in the queue, in the order in which they came."""
-        found = [decode(payload) for payload in MemoryBus(self.queue).history(FRAMES)]
+        found = [decode(payload) for payload in MemoryBus(self.queue).history(FRAMES.name)]
         frames = [message for message in found if isinstance(message, FrameArrived)]
         assert len(frames) == len(found)
         return frames
@@ -132,10 +132,10 @@ class Chain:
 
     def count(self) -> int:
         """Return how many frames are in the queue."""
-        return MemoryBus(self.queue).waiting(FRAMES, "segmenter")
+        return MemoryBus(self.queue).waiting(FRAMES.name, "segmenter")
 
     def silences(self) -> list[FlaskSilent]:
-        found = [decode(payload) for payload in MemoryBus(self.queue).history(segmented(0))]
+        found = [decode(payload) for payload in MemoryBus(self.queue).history(FLASK_EVENTS.stream())]
         return [message for message in found if isinstance(message, FlaskSilent)]
 
 

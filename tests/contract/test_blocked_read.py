@@ -10,13 +10,13 @@ from live_server import LiveServer
 
 from services.transport.redis_streams import RedisBus
 from services.transport.stage import Publication
-from services.transport.streams import FRAMES, segmented
+from services.transport.streams import FLASK_EVENTS, FRAMES
 
 
 @pytest.fixture
 def bus(own_server: LiveServer) -> Iterator[RedisBus]:
     bus = RedisBus(own_server.url, "")
-    bus.subscribe([FRAMES, segmented(0)], "segmenter", "worker")
+    bus.subscribe([FRAMES.name, FLASK_EVENTS.stream()], "segmenter", "worker")
     yield bus
     bus.close()
 
@@ -35,7 +35,7 @@ def waiting_reader(server: LiveServer) -> int:
     "trouble",
     [
         lambda server: server.ask("FLUSHALL"),
-        lambda server: server.ask("XGROUP", "DESTROY", FRAMES, "segmenter"),
+        lambda server: server.ask("XGROUP", "DESTROY", FRAMES.name, "segmenter"),
         # what Redis 7.0 answers a waiting reader whose stream was deleted, provoked on every version
         lambda server: server.ask("CLIENT", "UNBLOCK", waiting_reader(server), "ERROR"),
     ],
@@ -55,7 +55,7 @@ def test_reader_that_waits_goes_on_reading(
     waiting_reader(own_server)
     trouble(own_server)
     writer = RedisBus(own_server.url, "")
-    writer.publish([Publication(FRAMES, "frame:0", arrived())])
+    writer.publish([Publication(FRAMES.name, "frame:0", arrived())])
     reader.join(10)
     writer.close()
 

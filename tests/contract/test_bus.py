@@ -16,15 +16,15 @@ from services.transport.codec import decode, encode
 from services.transport.memory import MemoryBus, MemoryQueue
 from services.transport.redis_streams import RedisBus
 from services.transport.stage import Publication
-from services.transport.streams import ALARMS, DEAD, DRIFTS, ESTIMATES, FRAMES, partition_of, segmented
+from services.transport.streams import ALARMS, DEAD, ESTIMATES, FLASK_EVENTS, FRAMES, partition_of
 
-OUT = segmented(0)
+OUT = FLASK_EVENTS.stream()
 PREFIXES = (f"test{number}:" for number in itertools.count())
 
 
 def frame(number: int) -> Publication:
     message = arrived(number)
-    return Publication(FRAMES, f"frame:{message.frame_id}", message)
+    return Publication(FRAMES.name, f"frame:{message.frame_id}", message)
 
 
 def frames(count: int) -> list[Publication]:
@@ -52,7 +52,7 @@ class MemoryHouse:
 
     def bus(self, consumer: str, *streams: str) -> Bus:
         bus = MemoryBus(self.queue)
-        bus.subscribe(streams or (FRAMES,), "segmenter", consumer)
+        bus.subscribe(streams or (FRAMES.name,), "segmenter", consumer)
         return bus
 
     def let_pass(self, seconds: float) -> None:
@@ -73,7 +73,7 @@ class RedisHouse:
     def bus(self, consumer: str, *streams: str) -> Bus:
         bus = RedisBus(self.server.url, self.prefix)
         self.buses.append(bus)
-        bus.subscribe(streams or (FRAMES,), "segmenter", consumer)
+        bus.subscribe(streams or (FRAMES.name,), "segmenter", consumer)
         return bus
 
     def let_pass(self, seconds: float) -> None:
@@ -111,7 +111,7 @@ def test_what_is_published_is_read_in_order_as_it_was(house: House):
 
     assert [d.payload for d in deliveries] == [encode(item.message) for item in frames(3)]
     assert [d.key for d in deliveries] == [item.key for item in frames(3)]
-    assert {(d.stream, d.deliveries) for d in deliveries} == {(FRAMES, 1)}
+    assert {(d.stream, d.deliveries) for d in deliveries} == {(FRAMES.name, 1)}
     assert bus.read(10, 0.0) == []
 
 
@@ -123,7 +123,7 @@ def test_key_is_published_once(house: House):
         bus.settle(delivery, [])
 
     assert bus.publish([frame(0), frame(2)]) == [False, True]
-    assert numbers(bus.history(FRAMES)) == [2]
+    assert numbers(bus.history(FRAMES.name)) == [2]
 
 
 def test_nothing_is_published_and_nothing_released(house: House):
@@ -151,7 +151,7 @@ def test_subscribing_again_changes_nothing(house: House):
 
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_read_returns_no_more_than_asked_over_all_streams(house: House, count: int):
-    streams = [segmented(partition) for partition in range(4)]
+    streams = FLASK_EVENTS.streams(4)
     bus = house.bus("a", *streams)
     bus.publish([Publication(s, f"{s}:{n}", arrived(n)) for s in streams for n in range(3)])
 
@@ -179,11 +179,11 @@ def test_settling_publishes_the_outputs_and_removes_the_input(house: House):
     bus = house.bus("a")
     bus.publish(frames(2))
     first, _ = bus.read(10, 0.0)
-    assert bus.waiting(FRAMES, "segmenter") == 2
+    assert bus.waiting(FRAMES.name, "segmenter") == 2
 
     assert bus.settle(first, [result(0), result(7)])
 
-    assert bus.waiting(FRAMES, "segmenter") == 1
+    assert bus.waiting(FRAMES.name, "segmenter") == 1
     assert numbers(bus.history(OUT)) == [0, 7]
 
 
@@ -363,14 +363,14 @@ def test_history_is_whole_however_long(house: House):
 def test_only_streams_that_nobody_works_off_are_capped(house: House, monkeypatch: pytest.MonkeyPatch):
     from services.transport import streams
 
-    assert set(streams.CAPPED) == {ESTIMATES, DRIFTS}
+    assert set(streams.CAPPED) == {ESTIMATES}
     monkeypatch.setitem(streams.CAPPED, ESTIMATES, 100)
     bus = house.bus("a")
     bus.publish([Publication(ESTIMATES, str(number), ESTIMATED) for number in range(500)])
-    bus.publish([Publication(ALARMS, f"a{number}", ESTIMATED) for number in range(500)])
+    bus.publish([Publication(ALARMS.name, f"a{number}", ESTIMATED) for number in range(500)])
 
     assert 100 <= bus.waiting(ESTIMATES, "nobody") < 300
-    assert bus.waiting(ALARMS, "notifier") == 500
+    assert bus.waiting(ALARMS.name, "notifier") == 500
 
 
 def test_two_installations_on_one_server_never_meet(shared_server: LiveServer):
@@ -386,7 +386,7 @@ def test_two_installations_on_one_server_never_meet(shared_server: LiveServer):
 def test_full_memory_queue_refuses_and_goes_on():
     queue = MemoryQueue(capacity=2)
     bus = MemoryBus(queue)
-    bus.subscribe([FRAMES], "segmenter", "a")
+    bus.subscribe([FRAMES.name], "segmenter", "a")
     with pytest.raises(BackPressure):
         bus.publish(frames(3))
 
@@ -419,8 +419,8 @@ def test_a_letter_is_put_back_once_and_may_become_one_again(house: House):
     bus.settle(before, [])
     (dead,) = bus.letters(DEAD, "", 10)
 
-    assert bus.put_back(dead, FRAMES, before.key, before.payload)
-    assert not bus.put_back(dead, FRAMES, before.key, before.payload)
+    assert bus.put_back(dead, FRAMES.name, before.key, before.payload)
+    assert not bus.put_back(dead, FRAMES.name, before.key, before.payload)
 
     (again,) = bus.read(5, 0.0)
     assert (again.key, again.payload, again.deliveries) == (before.key, before.payload, 1)

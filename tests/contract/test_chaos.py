@@ -13,10 +13,10 @@ from monitor.errors import BackPressure
 from services.transport.codec import decode
 from services.transport.redis_streams import RedisBus
 from services.transport.stage import Publication
-from services.transport.streams import DEAD, FRAMES, segmented
+from services.transport.streams import DEAD, FLASK_EVENTS, FRAMES
 
 FRAMES_IN, WORKERS, KILLS = 600, 3, 30
-OUT = segmented(0)
+OUT = FLASK_EVENTS.stream()
 
 WORKER = """
 import sys, threading, time
@@ -32,7 +32,7 @@ class Slow:
     def prefetch(self, batch): ...
     def process(self, batch):
         time.sleep(0.02 * len(batch))
-        return [Done((Publication("segmented.0", f"out:{m.frame_id}", m),)) for m in batch]
+        return [Done((Publication("flask_events.0", f"out:{m.frame_id}", m),)) for m in batch]
 
 settings = DeliverySettings(beat_s=0.2, block_s=0.1)
 bus = RedisBus(sys.argv[1], "")
@@ -57,12 +57,12 @@ def persist(bus: RedisBus, publications: list[Publication]) -> None:
 def test_no_frame_is_lost_doubled_or_given_up(own_server: LiveServer):
     chance = random.Random(3)
     bus = RedisBus(own_server.url, "", timeout_s=1.0)
-    bus.subscribe([FRAMES], "segmenter", "front")
+    bus.subscribe([FRAMES.name], "segmenter", "front")
     messages = [arrived(number) for number in range(FRAMES_IN)]
     workers = [worker(own_server) for _ in range(WORKERS)]
     for kill in range(KILLS):
         share = messages[kill * FRAMES_IN // KILLS : (kill + 1) * FRAMES_IN // KILLS]
-        persist(bus, [Publication(FRAMES, f"frame:{m.frame_id}", m) for m in share])
+        persist(bus, [Publication(FRAMES.name, f"frame:{m.frame_id}", m) for m in share])
         time.sleep(chance.uniform(0.1, 2.0))
         victim = chance.randrange(WORKERS)
         workers[victim].kill()
@@ -72,7 +72,7 @@ def test_no_frame_is_lost_doubled_or_given_up(own_server: LiveServer):
             own_server.kill()
             own_server.start()
     deadline = time.monotonic() + 120
-    while bus.waiting(FRAMES, "segmenter"):
+    while bus.waiting(FRAMES.name, "segmenter"):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     for process in workers:

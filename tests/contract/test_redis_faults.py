@@ -15,13 +15,13 @@ from live_server import LiveServer
 from monitor.errors import BackPressure
 from services.transport.redis_streams import RedisBus
 from services.transport.stage import Publication
-from services.transport.streams import FRAMES, segmented
+from services.transport.streams import FLASK_EVENTS, FRAMES
 
-OUT = segmented(0)
+OUT = FLASK_EVENTS.stream()
 
 
 def frames(count: int) -> list[Publication]:
-    return [Publication(FRAMES, f"frame:{number}", arrived(number)) for number in range(count)]
+    return [Publication(FRAMES.name, f"frame:{number}", arrived(number)) for number in range(count)]
 
 
 def result(number: int) -> Publication:
@@ -31,7 +31,7 @@ def result(number: int) -> Publication:
 @pytest.fixture
 def bus(own_server: LiveServer) -> Iterator[RedisBus]:
     bus = RedisBus(own_server.url, "", timeout_s=0.5)
-    bus.subscribe([FRAMES], "segmenter", "worker")
+    bus.subscribe([FRAMES.name], "segmenter", "worker")
     yield bus
     bus.close()
 
@@ -46,7 +46,7 @@ def test_publication_that_a_stalled_server_answers_late_is_not_doubled(bus: Redi
     own_server.go_on()
 
     assert bus.publish(frames(3)) == [False, False, False]
-    assert own_server.entries(FRAMES) == 3
+    assert own_server.entries(FRAMES.name) == 3
 
 
 def test_result_that_a_stalled_server_answers_late_is_not_doubled(bus: RedisBus, own_server: LiveServer):
@@ -60,7 +60,7 @@ def test_result_that_a_stalled_server_answers_late_is_not_doubled(bus: RedisBus,
     bus.settle(delivery, [result(0)])
 
     assert own_server.entries(OUT) == 1
-    assert own_server.entries(FRAMES) == 0
+    assert own_server.entries(FRAMES.name) == 0
 
 
 def test_entries_whose_delivery_was_lost_on_the_way_are_found_again(bus: RedisBus, own_server: LiveServer):
@@ -73,7 +73,7 @@ def test_entries_whose_delivery_was_lost_on_the_way_are_found_again(bus: RedisBu
         bus.read(2, 0.0)
     own_server.go_on()
     time.sleep(0.1)
-    assert own_server.ask("XPENDING", FRAMES, "segmenter")["pending"] == 3
+    assert own_server.ask("XPENDING", FRAMES.name, "segmenter")["pending"] == 3
 
     found = bus.claim(10, 60.0)
 
@@ -95,12 +95,12 @@ def test_server_that_is_away_is_back_pressure_whatever_is_asked(bus: RedisBus, o
         lambda: bus.release([delivery]),
         lambda: bus.strike(delivery),
         lambda: bus.beat({}, 1.0),
-        lambda: bus.waiting(FRAMES, "segmenter"),
-        lambda: list(bus.history(FRAMES)),
+        lambda: bus.waiting(FRAMES.name, "segmenter"),
+        lambda: list(bus.history(FRAMES.name)),
         lambda: bus.statuses(),
         lambda: bus.epoch(),
         lambda: bus.begin_epoch(),
-        lambda: bus.subscribe([FRAMES], "segmenter", "worker"),
+        lambda: bus.subscribe([FRAMES.name], "segmenter", "worker"),
     ]
     for question in questions:
         with pytest.raises(BackPressure):
@@ -119,7 +119,7 @@ def test_killed_server_comes_back_with_everything_acknowledged(bus: RedisBus, ow
     assert bus.epoch() == mark
     assert not bus.settle(first, [result(0)])
     assert bus.settle(second, [result(1)])
-    assert bus.waiting(FRAMES, "segmenter") == 48
+    assert bus.waiting(FRAMES.name, "segmenter") == 48
     assert own_server.entries(OUT) == 2
     assert len(bus.read(100, 0.0)) == 40
     assert bus.publish(frames(51)) == [False] * 50 + [True]
@@ -161,7 +161,7 @@ def test_full_server_admits_nothing_and_lets_workers_finish(bus: RedisBus, own_s
 
 
 def test_mistakes_are_not_taken_for_a_full_queue(bus: RedisBus, own_server: LiveServer):
-    own_server.ask("SET", ALIEN := "segmented.9", "not a stream")
+    own_server.ask("SET", ALIEN := "flask_events.9", "not a stream")
 
     with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
         bus.publish([Publication(ALIEN, "k", arrived())])
@@ -182,7 +182,7 @@ def test_refused_output_leaves_the_input_pending(bus: RedisBus, own_server: Live
 
 def test_strike_against_what_another_settled_meanwhile_is_forgotten(bus: RedisBus, own_server: LiveServer):
     heir = RedisBus(own_server.url, "")
-    heir.subscribe([FRAMES], "segmenter", "heir")
+    heir.subscribe([FRAMES.name], "segmenter", "heir")
     bus.publish(frames(1))
     (held,) = bus.read(1, 0.0)
     (taken,) = heir.claim(1, 60.0)
@@ -199,7 +199,7 @@ def test_two_that_claim_at_once_share(own_server: LiveServer):
     buses = [RedisBus(own_server.url, "") for _ in range(4)]
     dead, *claimers = buses
     for name, one in zip("dabc", buses, strict=True):
-        one.subscribe([FRAMES], "segmenter", name)
+        one.subscribe([FRAMES.name], "segmenter", name)
         if one is not dead:
             one.beat({}, 60.0)
     dead.publish(frames(200))
@@ -224,7 +224,7 @@ def test_two_that_claim_at_once_share(own_server: LiveServer):
 def test_dead_entries_behind_many_living_ones_are_found(own_server: LiveServer):
     living, dead, heir = (RedisBus(own_server.url, "") for _ in range(3))
     for name, one in (("living", living), ("dead", dead), ("heir", heir)):
-        one.subscribe([FRAMES], "segmenter", name)
+        one.subscribe([FRAMES.name], "segmenter", name)
     living.publish(frames(301))
     living.beat({}, 60.0)
     living.read(300, 0.0)
@@ -237,10 +237,10 @@ def test_dead_entries_behind_many_living_ones_are_found(own_server: LiveServer):
 
 def test_forgotten_consumers_are_removed_once_they_hold_nothing(bus: RedisBus, own_server: LiveServer):
     gone = RedisBus(own_server.url, "")
-    gone.subscribe([FRAMES], "segmenter", "gone")
+    gone.subscribe([FRAMES.name], "segmenter", "gone")
     gone.publish(frames(3))
     gone.read(3, 0.0)
-    names = lambda: {c[1] for c in own_server.ask("XINFO", "CONSUMERS", FRAMES, "segmenter")}  # noqa: E731
+    names = lambda: {c[1] for c in own_server.ask("XINFO", "CONSUMERS", FRAMES.name, "segmenter")}  # noqa: E731
 
     assert len(bus.claim(2, 60.0)) == 2
     assert b"gone" in names()
@@ -251,7 +251,7 @@ def test_forgotten_consumers_are_removed_once_they_hold_nothing(bus: RedisBus, o
 
 def hold_and_wait(url: str, ready: "multiprocessing.synchronize.Event") -> None:
     bus = RedisBus(url, "")
-    bus.subscribe([FRAMES], "segmenter", "victim")
+    bus.subscribe([FRAMES.name], "segmenter", "victim")
     bus.beat({}, 2.0)
     bus.read(5, 0.0)
     ready.set()
@@ -284,7 +284,7 @@ def test_address_on_the_loopback_network_works(own_server: LiveServer):
         port = free.getsockname()[1]
     own_server.ask("CONFIG", "SET", "port", port)
     bus = RedisBus(f"redis://127.0.0.1:{port}/0", "x:")
-    bus.subscribe([FRAMES], "segmenter", "a")
+    bus.subscribe([FRAMES.name], "segmenter", "a")
 
     assert bus.publish(frames(1)) == [True]
     assert len(bus.read(1, 0.5)) == 1

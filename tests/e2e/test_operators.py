@@ -1,6 +1,8 @@
 """Operators act on alarms by command while the real processes run, and while they do not."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -57,3 +59,20 @@ def test_an_acknowledgement_reaches_a_running_predictor_and_a_stopped_one_finds_
     log = command(installation, "log")
     assert log.returncode == 0
     assert "by ben: shelved by ben until" in log.stdout
+
+
+@pytest.mark.slow
+def test_an_acknowledgement_does_not_pass_through_the_process_that_watches_the_folder(tmp_path: Path) -> None:
+    """A share that hangs stops the ingester; whoever is woken must be able to say that they know."""
+    installation = Installation(tmp_path, watch={"expected_interval_s": 2.0})
+    write_small_frame(installation.watch, "A1", "p1", 0)
+    with installation.running():
+        wait_for(lambda: installation.supervisor is not None and events(installation), 120, "the arrival alarm")
+        (ingester,) = installation.pids("ingester")
+        os.kill(ingester, signal.SIGSTOP)
+        try:
+            done = command(installation, "ack", "A1", "--by", "anna")
+        finally:
+            os.kill(ingester, signal.SIGCONT)
+        assert (done.returncode, done.stdout.strip()) == (0, "A1 arrival: acknowledge by anna: done"), done.stderr
+        assert standing(installation)["status"] == "acknowledged"

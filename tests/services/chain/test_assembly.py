@@ -117,7 +117,7 @@ def test_segmenter_takes_from_the_ring_what_the_ingester_decoded(state, memory, 
 
 
 def arrivals(queue: MemoryQueue) -> list[FrameArrived]:
-    found = [decode(payload) for payload in MemoryBus(queue).history(FRAMES)]
+    found = [decode(payload) for payload in MemoryBus(queue).history(FRAMES.name)]
     return [message for message in found if isinstance(message, FrameArrived)]
 
 

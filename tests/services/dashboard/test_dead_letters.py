@@ -22,7 +22,7 @@ from services.transport.codec import decode
 from services.transport.memory import MemoryBus
 from services.transport.redis_streams import RedisBus
 from services.transport.stage import Publication
-from services.transport.streams import DEAD, FRAMES, partition_of, segmented
+from services.transport.streams import DEAD, FLASK_EVENTS, FRAMES
 
 PARTITIONS = 4
 
@@ -42,8 +42,8 @@ def test_a_frame_that_was_not_segmented_begins_again():
 
     stream = requeue(bus, dead, arrived(), None, PARTITIONS)
 
-    assert stream == FRAMES
-    assert [decode(payload) for payload in bus.history(FRAMES)] == [arrived()]
+    assert stream == FRAMES.name
+    assert [decode(payload) for payload in bus.history(FRAMES.name)] == [arrived()]
     assert list(bus.history(DEAD)) == []
     assert requeue(bus, dead, arrived(), None, PARTITIONS) is None
 
@@ -55,7 +55,7 @@ def test_a_frame_that_was_segmented_goes_to_its_predictor():
 
     stream = requeue(bus, dead, arrived(), SEGMENTED, PARTITIONS)
 
-    assert stream == segmented(partition_of(arrived().key.flask, PARTITIONS))
+    assert stream == FLASK_EVENTS.stream(arrived().key.flask, PARTITIONS)
     assert [decode(payload) for payload in bus.history(stream)] == [SEGMENTED]
 
 
@@ -66,7 +66,7 @@ def test_what_was_parked_goes_back_as_it_was():
 
     requeue(bus, dead, None, None, PARTITIONS)
 
-    assert list(bus.history(FRAMES)) == [payload.encode()]
+    assert list(bus.history(FRAMES.name)) == [payload.encode()]
 
 
 def test_a_frame_that_nobody_knows_stays_a_letter():
@@ -117,7 +117,7 @@ def broken(queue: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> Itera
             ledger.add([LedgerRow(fact.source, 1, 1, fact.frame_id, "queued", "", "", fact)], fact.arrived_at)
             record.put_failure(failed("segmenter", number))
     bus = RedisBus(queue.url)
-    bus.subscribe([FRAMES], "segmenter", "test")
+    bus.subscribe([FRAMES.name], "segmenter", "test")
     bus.beat({"engine": "eager"}, 600.0)
     for number in range(3):
         kill(bus, failed("segmenter", number), f"dead:segmenter:{number}")
@@ -156,10 +156,10 @@ def test_the_page_puts_one_into_the_queue_again_under_its_visitors_name(
     done = client.post(f"/api/v1/dead-letters/{letter['id']}/requeue", json={"comment": "the lens was clean"})
     again = client.post(f"/api/v1/dead-letters/{letter['id']}/requeue", json={})
 
-    assert done.json()["stream"] == FRAMES
+    assert done.json()["stream"] == FRAMES.name
     assert (again.status_code, again.json()["error"]["code"]) == (404, "no_letter")
     bus = RedisBus(queue.url)
-    assert [decode(payload) for payload in bus.history(FRAMES)] == [arrived(1)]
+    assert [decode(payload) for payload in bus.history(FRAMES.name)] == [arrived(1)]
     bus.close()
     with SqliteRecord(broken.state.record, readonly=True) as record:
         (line,) = list(record.audit_lines())

@@ -44,7 +44,7 @@ def settings_for(folder: Path, *urls: str, **notifier: object) -> Settings:
 
 def queue_of(events: Sequence[AlarmChanged]) -> MemoryQueue:
     queue = MemoryQueue()
-    MemoryBus(queue).publish([Publication(ALARMS, f"alarm:{event.event_id}", event) for event in events])
+    MemoryBus(queue).publish([Publication(ALARMS.name, f"alarm:{event.event_id}", event) for event in events])
     return queue
 
 
@@ -98,7 +98,7 @@ def test_an_alarm_is_delivered_as_it_happens(tmp_path: Path) -> None:
         settings = settings_for(tmp_path, receiver.url)
         with running(settings, queue):
             for n in range(3):
-                MemoryBus(queue).publish([Publication(ALARMS, f"alarm:{n}", alarm(n))])
+                MemoryBus(queue).publish([Publication(ALARMS.name, f"alarm:{n}", alarm(n))])
                 wait_for(lambda n=n: len(receiver.calls) == n + 1, 2.0)
     assert counts(settings) == {"delivered": 3}
 
@@ -175,7 +175,7 @@ def test_a_slow_receiver_holds_up_neither_the_others_nor_the_stream(tmp_path: Pa
         queue = queue_of(events)
         with running(settings, queue):
             started = time.monotonic()
-            wait_for(lambda: len(quick.calls) == 100 and not MemoryBus(queue).waiting(ALARMS, "notifier"))
+            wait_for(lambda: len(quick.calls) == 100 and not MemoryBus(queue).waiting(ALARMS.name, "notifier"))
             assert time.monotonic() - started < 5.0
             assert len(slow.calls) <= 5
             slow.usually = 204

@@ -19,7 +19,7 @@ from services.store.ledger_row import LedgerRow
 from services.store.record_view import viewed_record
 from services.transport.codec import decode
 from services.transport.memory import MemoryBus
-from services.transport.streams import segmented
+from services.transport.streams import FLASK_EVENTS
 
 NOW = datetime(2026, 3, 10, 13, tzinfo=UTC)
 
@@ -91,7 +91,7 @@ def test_three_frames_in_a_row_from_the_future_are_a_wrong_clock() -> None:
 
 
 def conditions(chain: Chain) -> list[ConditionObserved]:
-    found = [decode(payload) for payload in MemoryBus(chain.queue).history(segmented(0))]
+    found = [decode(payload) for payload in MemoryBus(chain.queue).history(FLASK_EVENTS.stream())]
     return [message for message in found if isinstance(message, ConditionObserved)]
 
 

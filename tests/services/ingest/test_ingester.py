@@ -377,7 +377,7 @@ def test_full_queue_is_waited_for_and_nothing_is_lost(tmp_path: Path) -> None:
         place(chain.root / name_of("A", number), stamp(number))
     taken: list[str] = []
     reader = MemoryBus(chain.queue)
-    reader.subscribe([FRAMES], "segmenter", "one")
+    reader.subscribe([FRAMES.name], "segmenter", "one")
     with chain.running():
         wait_for(lambda: "back_pressure" in chain.log.events())
         assert chain.states() and set(map(tuple, chain.states().values())) <= {("arrived",), ("queued",)}

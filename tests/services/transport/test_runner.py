@@ -18,9 +18,9 @@ from services.transport.codec import decode, encode
 from services.transport.memory import MemoryBus, MemoryQueue
 from services.transport.runner import EXIT_OK, EXIT_WORN_OUT, Runner
 from services.transport.stage import Done, Outcome, Publication, Reject, Retry
-from services.transport.streams import DEAD, FRAMES, segmented
+from services.transport.streams import DEAD, FLASK_EVENTS, FRAMES
 
-OUT = segmented(0)
+OUT = FLASK_EVENTS.stream()
 FAST = DeliverySettings(beat_s=0.05, block_s=0.02, claim_idle_s=5.0)
 
 Judge = Callable[[FrameArrived], Outcome]
@@ -53,17 +53,22 @@ class Bench:
     def __init__(self) -> None:
         self.queue = MemoryQueue()
         self.front = MemoryBus(self.queue)
-        self.front.subscribe([FRAMES], "segmenter", "front")
+        self.front.subscribe([FRAMES.name], "segmenter", "front")
         self.failures: list[FrameFailed] = []
 
     def fill(self, count: int) -> list[str]:
         messages = [arrived(number) for number in range(count)]
-        self.front.publish([Publication(FRAMES, f"frame:{m.frame_id}", m) for m in messages])
+        self.front.publish([Publication(FRAMES.name, f"frame:{m.frame_id}", m) for m in messages])
         return [m.frame_id for m in messages]
 
     def runner(self, stage: ScriptedStage, settings: DeliverySettings = FAST, batch_size: int = 4) -> Runner:
         return Runner(
-            stage, MemoryBus(self.queue), [FRAMES], settings, batch_size=batch_size, on_failure=self.failures.append
+            stage,
+            MemoryBus(self.queue),
+            [FRAMES.name],
+            settings,
+            batch_size=batch_size,
+            on_failure=self.failures.append,
         )
 
     def drain(self, stage: ScriptedStage, settings: DeliverySettings = FAST, batch_size: int = 4) -> int:
@@ -73,7 +78,7 @@ class Bench:
         """Let workers die over the first entries without having started with them."""
         for number in range(times):
             dead = MemoryBus(self.queue)
-            dead.subscribe([FRAMES], "segmenter", f"dead-{number}")
+            dead.subscribe([FRAMES.name], "segmenter", f"dead-{number}")
             held = dead.read(count, 0.0) if number == 0 else dead.claim(count, 60.0)
         return held
 
@@ -109,7 +114,7 @@ def test_drain_returns_when_the_streams_are_empty(bench: Bench):
 
     assert bench.out() == ids
     assert [len(batch) for batch in stage.batches] == [4, 4, 2]
-    assert bench.front.waiting(FRAMES, "segmenter") == 0
+    assert bench.front.waiting(FRAMES.name, "segmenter") == 0
     assert not bench.dead()
     assert bench.front.statuses() == {}, "a worker that ended does not look alive"
 
@@ -141,7 +146,7 @@ def test_rejected_frame_is_recorded_before_it_leaves_the_stream_and_its_mates_go
     runner = bench.runner(stage)
     runner._on_failure = lambda failure: (
         bench.failures.append(failure),
-        left.append(bench.front.waiting(FRAMES, "segmenter")),
+        left.append(bench.front.waiting(FRAMES.name, "segmenter")),
     )
 
     assert runner.run(threading.Event(), drain=True) == EXIT_OK
@@ -216,7 +221,7 @@ def test_wrong_number_of_outcomes_is_an_error(bench: Bench):
     with pytest.raises(RuntimeError, match="segmenter returned 1 outcomes for 2 inputs"):
         bench.drain(stage)
 
-    assert bench.front.waiting(FRAMES, "segmenter") == 2
+    assert bench.front.waiting(FRAMES.name, "segmenter") == 2
 
 
 def test_back_pressure_within_a_stage_is_waited_out(bench: Bench):
@@ -297,7 +302,7 @@ def test_suspect_that_asks_for_a_retry_is_not_taken_for_a_killer(bench: Bench, m
 
 def test_message_of_an_unknown_version_is_parked_whole(bench: Bench):
     ids = bench.fill(2)
-    entries = bench.queue.streams[FRAMES]
+    entries = bench.queue.streams[FRAMES.name]
     alien = encode(arrived(9)).replace(b'"schema_version":1', b'"schema_version":7')
     entries[next(iter(entries))].payload = alien
 
@@ -305,7 +310,7 @@ def test_message_of_an_unknown_version_is_parked_whole(bench: Bench):
 
     (parked,) = bench.dead()
     assert isinstance(parked, Parked)
-    assert (parked.stream, parked.key) == (FRAMES, f"frame:{ids[0]}")
+    assert (parked.stream, parked.key) == (FRAMES.name, f"frame:{ids[0]}")
     assert parked.payload.encode() == alien
     assert parked.reason == "unknown_version"
     assert bench.out() == ids[1:]
@@ -326,7 +331,7 @@ def test_event_that_is_given_up_does_not_make_its_frame_a_failure(bench: Bench):
         cause="c",
         action="a",
     )
-    bench.front.publish([Publication(FRAMES, "alarm:e", alarm)])
+    bench.front.publish([Publication(FRAMES.name, "alarm:e", alarm)])
 
     bench.drain(ScriptedStage(lambda m: Reject(CellvigilError("no receiver", reason="gone"))))
 
@@ -410,7 +415,7 @@ def test_stop_finishes_the_batch_in_hand_and_gives_the_rest_back_as_it_was(bench
     assert bench.runner(stage).run(stop) == EXIT_OK
 
     assert bench.out() == ids[:4]
-    left = bench.queue.streams[FRAMES].values()
+    left = bench.queue.streams[FRAMES.name].values()
     assert [entry.deliveries for entry in left] == [0] * 8
     second = ScriptedStage()
     bench.drain(second)
@@ -430,7 +435,7 @@ def test_stop_among_suspects_gives_the_untried_back(bench: Bench):
     assert bench.runner(ScriptedStage(judge)).run(stop) == EXIT_OK
 
     assert len(bench.out()) == 1
-    assert [(e.owner, e.deliveries) for e in bench.queue.streams[FRAMES].values()] == [("", 1)] * 3
+    assert [(e.owner, e.deliveries) for e in bench.queue.streams[FRAMES.name].values()] == [("", 1)] * 3
 
 
 def test_stop_gives_back_what_waits_for_another_try_without_suspicion(bench: Bench):
@@ -440,7 +445,7 @@ def test_stop_gives_back_what_waits_for_another_try_without_suspicion(bench: Ben
 
     bench.runner(stage).run(stop)
 
-    assert [(e.owner, e.deliveries) for e in bench.queue.streams[FRAMES].values()] == [("", 0)] * 2
+    assert [(e.owner, e.deliveries) for e in bench.queue.streams[FRAMES.name].values()] == [("", 0)] * 2
 
 
 def test_worker_beats_while_it_warms_up_and_then_while_it_moves(bench: Bench):

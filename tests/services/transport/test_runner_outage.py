@@ -56,22 +56,24 @@ class Bench:
     def __init__(self) -> None:
         self.queue = MemoryQueue()
         self.front = MemoryBus(self.queue)
-        self.front.subscribe([FRAMES], "segmenter", "front")
+        self.front.subscribe([FRAMES.name], "segmenter", "front")
         self.failures: list[FrameFailed] = []
 
     def fill(self, first: int, count: int) -> list[str]:
         messages = [arrived(number) for number in range(first, first + count)]
-        self.front.publish([Publication(FRAMES, f"frame:{m.frame_id}", m) for m in messages])
+        self.front.publish([Publication(FRAMES.name, f"frame:{m.frame_id}", m) for m in messages])
         return [message.frame_id for message in messages]
 
     def start(self, stage: OutwardStage, stop: threading.Event) -> threading.Thread:
-        runner = Runner(stage, MemoryBus(self.queue), [FRAMES], FAST, batch_size=4, on_failure=self.failures.append)
+        runner = Runner(
+            stage, MemoryBus(self.queue), [FRAMES.name], FAST, batch_size=4, on_failure=self.failures.append
+        )
         thread = threading.Thread(target=runner.run, args=(stop,), daemon=True)
         thread.start()
         return thread
 
     def left(self) -> int:
-        return self.front.waiting(FRAMES, "segmenter")
+        return self.front.waiting(FRAMES.name, "segmenter")
 
     def dead(self) -> list[str]:
         return [decode(payload).frame_id for payload in self.front.history(DEAD)]
@@ -150,7 +152,7 @@ def test_bad_frames_at_the_head_do_not_shut_the_others_out(bench: Bench, monkeyp
 def test_drain_ends_although_nothing_gets_through(bench: Bench):
     ids = bench.fill(0, 8)
     stage = OutwardStage(lambda frame_id: True)
-    runner = Runner(stage, MemoryBus(bench.queue), [FRAMES], FAST, batch_size=4, on_failure=bench.failures.append)
+    runner = Runner(stage, MemoryBus(bench.queue), [FRAMES.name], FAST, batch_size=4, on_failure=bench.failures.append)
 
     assert runner.run(threading.Event(), drain=True) == EXIT_OK
 

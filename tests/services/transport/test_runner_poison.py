@@ -16,11 +16,11 @@ from services.transport.codec import decode
 from services.transport.redis_streams import RedisBus
 from services.transport.runner import Runner
 from services.transport.stage import Done, Outcome, Publication
-from services.transport.streams import DEAD, FRAMES, segmented
+from services.transport.streams import DEAD, FLASK_EVENTS, FRAMES
 
 FRAMES_IN = 40
 POISON = arrived(11).frame_id
-OUT = segmented(0)
+OUT = FLASK_EVENTS.stream()
 FAST = DeliverySettings(beat_s=0.1, block_s=0.05, max_solo_attempts=2)
 
 
@@ -60,7 +60,7 @@ class NotingStage(FrailStage):
 
 def work(url: str) -> None:
     bus = RedisBus(url, "")
-    Runner(FrailStage(), bus, [FRAMES], FAST, batch_size=4, on_failure=lambda failure: None).run(
+    Runner(FrailStage(), bus, [FRAMES.name], FAST, batch_size=4, on_failure=lambda failure: None).run(
         threading.Event(), drain=True
     )
 
@@ -75,9 +75,9 @@ def server() -> Iterator[LiveServer]:
 
 def filled(server: LiveServer) -> RedisBus:
     bus = RedisBus(server.url, "")
-    bus.subscribe([FRAMES], "segmenter", "front")
+    bus.subscribe([FRAMES.name], "segmenter", "front")
     messages = [arrived(number) for number in range(FRAMES_IN)]
-    bus.publish([Publication(FRAMES, f"frame:{m.frame_id}", m) for m in messages])
+    bus.publish([Publication(FRAMES.name, f"frame:{m.frame_id}", m) for m in messages])
     return bus
 
 
@@ -87,7 +87,7 @@ def test_suspects_are_never_read_ahead(server: LiveServer):
     stage = NotingStage()
     worker = RedisBus(server.url, "")
 
-    Runner(stage, worker, [FRAMES], FAST, batch_size=4, on_failure=lambda failure: None).run(
+    Runner(stage, worker, [FRAMES.name], FAST, batch_size=4, on_failure=lambda failure: None).run(
         threading.Event(), drain=True
     )
 

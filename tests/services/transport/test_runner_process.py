@@ -19,9 +19,9 @@ from services.transport.codec import decode
 from services.transport.redis_streams import RedisBus
 from services.transport.runner import EXIT_OK, Runner
 from services.transport.stage import Done, Outcome, Publication
-from services.transport.streams import FRAMES, segmented
+from services.transport.streams import FLASK_EVENTS, FRAMES
 
-OUT = segmented(0)
+OUT = FLASK_EVENTS.stream()
 FAST = DeliverySettings(beat_s=0.1, block_s=0.05)
 
 WORKER = """
@@ -42,7 +42,7 @@ class Slow:
     def process(self, batch):
         print("working", flush=True)
         time.sleep(float(sys.argv[2]))
-        return [Done((Publication("segmented.0", f"out:{m.frame_id}", m),)) for m in batch]
+        return [Done((Publication("flask_events.0", f"out:{m.frame_id}", m),)) for m in batch]
 
 stop = threading.Event()
 install_signals(stop)
@@ -85,14 +85,14 @@ def server() -> Iterator[LiveServer]:
 @pytest.fixture
 def front(server: LiveServer) -> Iterator[RedisBus]:
     bus = RedisBus(server.url, "")
-    bus.subscribe([FRAMES], "segmenter", "front")
+    bus.subscribe([FRAMES.name], "segmenter", "front")
     yield bus
     bus.close()
 
 
 def publish(bus: RedisBus, count: int) -> list[str]:
     messages = [arrived(number) for number in range(count)]
-    bus.publish([Publication(FRAMES, f"frame:{m.frame_id}", m) for m in messages])
+    bus.publish([Publication(FRAMES.name, f"frame:{m.frame_id}", m) for m in messages])
     return sorted(m.frame_id for m in messages)
 
 
@@ -112,7 +112,7 @@ def until_working(process: "subprocess.Popen[str]") -> None:
 
 def drain(server: LiveServer) -> int:
     bus = RedisBus(server.url, "")
-    runner = Runner(SteadyStage(), bus, [FRAMES], FAST, batch_size=4, on_failure=lambda failure: None)
+    runner = Runner(SteadyStage(), bus, [FRAMES.name], FAST, batch_size=4, on_failure=lambda failure: None)
     code = runner.run(threading.Event(), drain=True)
     bus.close()
     return code
@@ -161,7 +161,7 @@ def test_a_signal_before_the_warm_up_spares_it(server: LiveServer, front: RedisB
     stop = threading.Event()
     stop.set()
     bus = RedisBus(server.url, "")
-    runner = Runner(stage, bus, [FRAMES], FAST, batch_size=4, on_failure=lambda failure: None)
+    runner = Runner(stage, bus, [FRAMES.name], FAST, batch_size=4, on_failure=lambda failure: None)
     assert runner.run(stop) == EXIT_OK
     bus.close()
 
@@ -194,7 +194,7 @@ def test_runner_outlasts_a_server_that_is_killed_wiped_and_full(server: LiveServ
     ids = publish(front, 50)
     stage, stop = SteadyStage(0.05), threading.Event()
     bus = RedisBus(server.url, "", timeout_s=1.0)
-    runner = Runner(stage, bus, [FRAMES], FAST, batch_size=2, on_failure=lambda failure: None)
+    runner = Runner(stage, bus, [FRAMES.name], FAST, batch_size=2, on_failure=lambda failure: None)
     thread = threading.Thread(target=runner.run, args=(stop,), daemon=True)
     thread.start()
     until(lambda: stage.done >= 4)
@@ -214,7 +214,7 @@ def test_runner_outlasts_a_server_that_is_killed_wiped_and_full(server: LiveServ
     publish(front, 50)  # the ingester finds no epoch and queues everything again
     until(lambda: results(front) == ids)
 
-    until(lambda: front.waiting(FRAMES, "segmenter") == 0)
+    until(lambda: front.waiting(FRAMES.name, "segmenter") == 0)
     stop.set()
     thread.join(10)
     assert not thread.is_alive()
