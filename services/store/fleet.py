@@ -11,7 +11,7 @@ from rich.text import Text
 from monitor.messages import MACHINE, AlarmChanged, AlarmState, AlarmStatus, Channel, PotencyEstimated
 from services.store.ledger import median_gap_s
 from services.store.record import Record
-from services.store.results import inert
+from services.telemetry import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def fleet_table(lines: Sequence[FlaskLine], now: datetime, title: str = "") -> T
         last, *measured = shown
         counts = (str(line.frames), str(line.cells))
         table.add_row(
-            Text(inert(line.flask)), Text(state, STYLES[state]), last, *counts, *measured, _alarm(line.alarms)
+            Text(printable(line.flask)), Text(state, STYLES[state]), last, *counts, *measured, _alarm(line.alarms)
         )
     return table
 

@@ -142,3 +142,10 @@ def test_the_machine_has_a_line_while_one_of_its_alarms_stands(tmp_path: Path) -
     state = folded(tmp_path, [ConditionRow.of(free)])
     with SqliteRecord(state.record, readonly=True) as record:
         assert fleet(record) == []
+
+
+def test_a_flask_stands_in_the_table_under_its_own_name(tmp_path: Path) -> None:
+    state = folded(tmp_path, [frame_row(0, flask="-A1"), frame_row(0, flask="B\x1b[2J")])
+    with SqliteRecord(state.record, readonly=True) as record:
+        names = fleet_table(fleet(record), NOON).columns[0].cells
+        assert [str(name) for name in names] == ["-A1", "B\\x1b[2J"]
