@@ -48,6 +48,7 @@ def login(asked: Asked) -> Content:
             raise NotSignedIn("name and password do not fit", reason="sign_in_failed")
     except (NotSignedIn, TooMany) as error:
         return _form(asked, target, error, error.status)
+    page.users.end_sessions(*page.guard.lasts)  # those whose browser never came back
     page.pace.fitted(given.name, asked.address)
     _note(page, given.name, "signed in", f"from {asked.address}")
     return Content(status=303, headers={"Location": target}, cookie=page.guard.cookie(secret))
