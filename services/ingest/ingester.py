@@ -35,7 +35,6 @@ from services.settings import Settings
 from services.store.ledger import Ledger, LedgerRow
 from services.transport.backoff import Backoff
 from services.transport.bus import Bus
-from services.transport.shared_memory import RingWriter
 
 BATCH = 200
 WORK_S = 0.5
@@ -76,8 +75,6 @@ class Ingester:
         Gives what operators did to alarms that no predictor has taken in yet.
     standing
         Gives the channels of the machine whose alarms stand from before.
-    ring
-        Where the pixels of admitted frames are left for segmenters on this machine; None leaves them to the files.
 
     Raises
     ------
@@ -93,7 +90,6 @@ class Ingester:
         settled: Callable[[], set[str]],
         clock: Clock,
         log: Any = None,  # noqa: ANN401 (structlog's loggers have no common type)
-        ring: RingWriter | None = None,
         actions: Callable[[], Sequence[OperatorActed]] = tuple,
         standing: Callable[[], Iterable[Channel]] = tuple,
     ) -> None:
@@ -116,7 +112,6 @@ class Ingester:
             limits=ReadLimits(max_bytes=watch.max_frame_bytes),
             now=clock.now,
             channel=watch.channel,
-            ring=ring,
         )
         self._candidates = Candidates(admission, Patience(settle_s, watch.deadline_s))
         self._quarantine = Quarantine(self._root, ledger.quarantined())
