@@ -61,15 +61,6 @@ def check_page(settings: Settings) -> None:
     _bound(settings).close()
 
 
-def address_of_page(state: StateFolder) -> str | None:
-    """Return where the page of a state folder can be opened; None while it cannot."""
-    try:
-        found: str = json.loads(state.page.read_text(encoding="utf-8"))["url"]
-    except (OSError, ValueError, KeyError):
-        return None
-    return found
-
-
 def _write(file: Path, told: dict[str, object]) -> None:
     """Write a small file whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -2,8 +2,6 @@
 
 from urllib.parse import urlsplit
 
-from pydantic import ConfigDict
-
 from monitor.errors import BackPressure
 from services.dashboard.content import Content
 from services.dashboard.deeds import note_deed
@@ -12,14 +10,6 @@ from services.dashboard.errors import NotSignedIn, Refused, TooMany
 from services.dashboard.guard import COOKIE
 from services.dashboard.installation import Installation
 from services.telemetry import get_log
-
-
-class Next(Given):
-    """Where to go afterwards."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    next: str = "/"
 
 
 class Credentials(Given):
