@@ -72,7 +72,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/python
-	@echo "Installing cellvigil into $(VENV): about 1.4 GB and a minute or two with a CPU build of PyTorch."
+	@echo "Installing cellvigil into $(VENV): about 1.6 GB and a minute or two with a CPU build of PyTorch."
 	$(PIP_INSTALL) --editable .
 	@$(BIN)/python -c 'import lightgbm, numba, skimage.measure, torch' || { \
 		echo "a library cannot be loaded; if it is libgomp.so.1, run: apt-get install libgomp1" >&2; exit 1; }

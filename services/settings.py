@@ -4,6 +4,7 @@ Precedence: command line > `CELLVIGIL__SECTION__KEY` environment > YAML file > d
 """
 
 import hashlib
+import logging
 from datetime import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,6 +23,7 @@ from monitor.errors import SettingsError
 from services.state_folder import StateFolder
 
 Seconds = Annotated[float, Field(gt=0.0)]
+RING_OF_0_1_0 = frozenset(("ring_mb", "slot_mb"))
 
 
 class Section(BaseModel):
@@ -93,26 +95,6 @@ class DeliverySettings(Section):
     beat_s: Seconds = 2.0
     block_s: Seconds = 1.0
     max_solo_attempts: Annotated[int, Field(ge=1)] = 3
-
-
-class HandoverSettings(Section):
-    """How pixels come from the ingester to segmenters on its machine; the file serves wherever the ring does not.
-
-    ring_mb: shared memory for the pixels that the ingester decoded, in mebibytes; 0: by file alone;
-    slot_mb: place of one frame in it, in mebibytes; a larger frame goes by file.
-    """
-
-    ring_mb: Annotated[int, Field(ge=0)] = 0
-    slot_mb: Annotated[int, Field(ge=1)] = 16
-
-    @model_validator(mode="after")
-    def _ring_holds_a_slot(self) -> "HandoverSettings":
-        if 0 < self.ring_mb < self.slot_mb:
-            message = (
-                f"ring_mb {self.ring_mb} is less than slot_mb {self.slot_mb}; give the ring a few slots, or set it to 0"
-            )
-            raise ValueError(message)
-        return self
 
 
 class SegmenterSettings(Section):
@@ -269,13 +251,26 @@ class Settings(BaseSettings):
     health: HealthSettings = HealthSettings()
     server: ServerSettings = ServerSettings()
     delivery: DeliverySettings = DeliverySettings()
-    handover: HandoverSettings = HandoverSettings()
     segmenter: SegmenterSettings = SegmenterSettings()
     predictor: PredictorSettings = PredictorSettings()
     culture: CultureSettings = CultureSettings()
     notifier: NotifierSettings = NotifierSettings()
     dashboard: DashboardSettings = DashboardSettings()
     clock: ClockSettings = ClockSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_the_ring(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Leave out the ring in shared memory of 0.1.0, which files and old state folders name: no number needs it."""
+        old = given.get("handover")
+        if not isinstance(old, dict) or not set(old) <= RING_OF_0_1_0:
+            return given
+        if old.get("ring_mb"):
+            logging.getLogger("settings").warning(
+                "handover.ring_mb has no effect any more: every frame is read from its file, with the same results; "
+                "leave the section handover out"
+            )
+        return {name: value for name, value in given.items() if name != "handover"}
 
     @property
     def digest(self) -> str:

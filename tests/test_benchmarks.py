@@ -1,7 +1,10 @@
 """The benchmarks of engines and GPU run, and end with a report; their numbers here mean nothing."""
 
+import ast
+import importlib.metadata
 import json
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -20,6 +23,9 @@ from monitor.synthetic.scene import SceneSpec, simulate_scene
 
 ROOT = Path(__file__).parents[1]
 BENCHMARKS = ROOT / "benchmarks"
+SCRIPTS = [path for path in sorted(BENCHMARKS.glob("*.py")) if ".parse_args(" in path.read_text(encoding="utf-8")]
+OF_VENDORS = {"torch_tensorrt", "tensorrt", "triton"}
+"""Parts for GPUs that say so themselves where these are missing."""
 MEASURE = {"name", "ratio", "low", "high", "peer", "peer_version", "repeats"}
 BARE = """
 import runpy, sys
@@ -29,6 +35,17 @@ sys.argv = sys.argv[1:]
 sys.path.insert(0, "benchmarks")
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
+HELP = """
+import runpy, sys
+sys.path.insert(0, "benchmarks")
+for script in sys.argv[1:]:
+    sys.argv = [script, "--help"]
+    try:
+        runpy.run_path(script, run_name="__main__")
+    except SystemExit as ended:
+        assert ended.code == 0, script
+"""
+"""Starts every script in one process: PyTorch is loaded once, not twenty times."""
 
 
 def run(*words: str, json_file: Path, bare: bool = False) -> tuple[str, dict[str, Any]]:
@@ -50,6 +67,44 @@ def run(*words: str, json_file: Path, bare: bool = False) -> tuple[str, dict[str
 
 def names_of(report: dict[str, Any]) -> set[str]:
     return {row["name"] for row in report["measures"]}
+
+
+def test_every_script_starts_with_what_the_extra_brings() -> None:
+    command = [sys.executable, "-c", HELP, *(str(path) for path in SCRIPTS)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+
+    assert ended.returncode == 0, ended.stderr
+    assert [line.split()[1] for line in ended.stdout.splitlines() if line.startswith("usage: ")] == [
+        path.name for path in SCRIPTS
+    ]
+
+
+def test_every_package_that_a_script_imports_is_one_that_we_ask_for() -> None:
+    asked = {re.split(r"[^\w.-]", name)[0].lower() for name in importlib.metadata.requires("cellvigil") or ()}
+    of_module = importlib.metadata.packages_distributions()
+    folders = (BENCHMARKS, ROOT, ROOT / "tests")
+    own = {path.stem for folder in folders for path in folder.iterdir()}
+    for path in BENCHMARKS.glob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        plain = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
+        named = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        for module in {name.partition(".")[0] for name in plain | named} - own - sys.stdlib_module_names - OF_VENDORS:
+            assert {name.lower() for name in of_module.get(module, [])} & asked, f"{path.name}: import {module}"
+
+
+def test_the_published_peer_finds_what_its_maps_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    peers = runpy.run_path(str(BENCHMARKS / "peers.py"))
+    rows, columns = np.mgrid[:160, :160]
+    truth = np.zeros((160, 160), np.int32)
+    for number, (row, column) in enumerate(((40, 40), (40, 110), (80, 115), (120, 40)), 1):
+        truth[(rows - row) ** 2 + (columns - column) ** 2 <= 400] = number
+
+    found = peers["hover_labels"](peers["hover_maps"](truth))
+
+    assert found.max() == 4
+    assert ((found > 0) == (truth > 0)).mean() > 0.98
+    assert np.allclose(peers["instance_table"](truth)[0], (40, 40))
 
 
 def test_hovernet_is_what_was_published() -> None:

@@ -40,6 +40,26 @@ def test_default_file_equals_the_defaults():
     assert load_settings(ROOT / "configs/default.yaml") == load_settings()
 
 
+@pytest.mark.parametrize(("ring_mb", "lines"), [(0, 0), (256, 1)])
+def test_a_file_of_0_1_0_that_names_the_ring_is_read_and_told_of_it(
+    ring_mb: int, lines: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    file = tmp_path / "ours.yaml"
+    file.write_text(f"handover: {{ring_mb: {ring_mb}, slot_mb: 16}}\nwatch: {{settle_s: 3.0}}\n")
+
+    assert load_settings(file) == load_settings(None, {"watch": {"settle_s": 3.0}})
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * lines
+    assert all("handover.ring_mb has no effect any more" in line for line in caplog.messages)
+
+
+def test_a_section_that_never_was_is_refused(tmp_path: Path):
+    file = tmp_path / "ours.yaml"
+    file.write_text("handover: {ring_gb: 1}\n")
+
+    with pytest.raises(SettingsError, match="handover"):
+        load_settings(file)
+
+
 @pytest.mark.parametrize("path", [p for p in CONFIGS if p.name != "default.yaml"], ids=lambda path: path.name)
 def test_other_files_change_only_what_they_name(path: Path):
     chosen, defaults = leaves(load_settings(path).model_dump()), leaves(Settings().model_dump())

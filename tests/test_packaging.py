@@ -79,6 +79,16 @@ def test_installed_wheel_runs_from_an_empty_folder(installed: Path, tmp_path: Pa
     assert "doctor" in done.stdout
 
 
+def test_the_base_brings_openvino_where_it_is_the_fastest_engine():
+    needed = importlib.metadata.requires("cellvigil") or []
+
+    assert [line for line in needed if line.startswith("openvino") and "extra" not in line] == [
+        "openvino>=2026.2; platform_machine == 'x86_64'"
+    ]
+    assert all("extra ==" in line for line in needed if line.startswith("nncf"))
+    assert "cellvigil[openvino]" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 def test_nobody_else_owns_our_packages_here():
     assert [check for check in check_owners() if check.level is Level.PROBLEM] == []
 

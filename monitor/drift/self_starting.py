@@ -24,15 +24,12 @@ from collections import deque
 
 from scipy.special import ndtri, stdtr
 
-from monitor.drift.base import DetectorState
-
 TAMED = 3.5
 """Deviations beyond which a value teaches no more than one at them: wild frames hardly move the baseline."""
 LEAST_MEMORY, MOST_MEMORY = 0.0, 0.9
 SMALLEST_TAIL = 1e-300
 WAITING = 16
 """Values between judging and learning: in so many a fall of one deviation is found."""
-FIXED = 8
 
 
 class SelfStarting:
@@ -167,24 +164,3 @@ class SelfStarting:
         if found is None:  # the first residuals, once they can be told
             self._residuals = max(self._count - 2.0, 0.0)
             self._residual_squares = self._squares * (1.0 - self.memory**2)
-
-    def reset(self) -> None:
-        """Forget everything."""
-        self.restore((0.0,) * FIXED)
-
-    def snapshot(self) -> DetectorState:
-        """Return all that it remembers: sums, the last value, then four numbers for each value that waits."""
-        fixed = (
-            self._count, self._mean, self._squares, self._lagged, self._before, self._residuals,
-            self._residual_squares, self._last,
-        )  # fmt: skip
-        return fixed + tuple(number for waiting in self._waiting for number in waiting)
-
-    def restore(self, state: DetectorState) -> None:
-        """Go on from a snapshot."""
-        (
-            self._count, self._mean, self._squares, self._lagged, self._before, self._residuals,
-            self._residual_squares, self._last,
-        ) = state[:FIXED]  # fmt: skip
-        later = state[FIXED:]
-        self._waiting = deque(zip(later[0::4], later[1::4], later[2::4], later[3::4], strict=True))

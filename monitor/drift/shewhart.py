@@ -5,7 +5,7 @@ standard deviation: alarm when |x_t| > L. L = 3 is crossed once in 370 values, L
 shift of one deviation takes 44 values to find with L = 3, a shift of four deviations one or two.
 """
 
-from monitor.drift.base import Detection, DetectorState, Sides
+from monitor.drift.base import Detection, Sides
 
 
 class Shewhart:
@@ -33,11 +33,4 @@ class Shewhart:
         return Detection(abs(value), self.width, 1, falling)
 
     def reset(self) -> None:
-        """Nothing is remembered."""
-
-    def snapshot(self) -> DetectorState:
-        """Return nothing: nothing is remembered."""
-        return ()
-
-    def restore(self, state: DetectorState) -> None:
         """Nothing is remembered."""

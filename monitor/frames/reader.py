@@ -30,7 +30,7 @@ from monitor.frames.ome import OmeFacts, leaves_root, looks_like_xml, read_ome
 from monitor.frames.opened import opened_below
 from monitor.frames.pixel_checks import check_pixels
 from monitor.frames.png_structure import SIGNATURE, PngHeader, read_png_header
-from monitor.frames.tiff_plane import check_plane, is_colour, the_plane
+from monitor.frames.tiff_plane import check_plane, the_plane
 from monitor.frames.tiff_structure import TiffPlane, read_planes
 
 Dtype = Literal["uint8", "uint16", "float32"]
@@ -95,7 +95,7 @@ class _Found:
     """A header together with what decoding needs to know."""
 
     header: FrameHeader
-    decode: Callable[[IO[bytes], NDArray[np.generic] | None], NDArray[np.generic]]
+    decode: Callable[[IO[bytes]], NDArray[np.generic]]
     preallocated: bool
 
 
@@ -123,7 +123,6 @@ def read_frame(
     root: Path,
     pixel_size_um: float | None,
     limits: ReadLimits,
-    out: NDArray[np.generic] | None = None,
 ) -> Frame:
     """Return the frame in a file below `root`, decoded and checked.
 
@@ -131,9 +130,6 @@ def read_frame(
     ----------
     pixel_size_um
         What the settings say; a size found beside or inside the file goes before it (see `pixel_size`).
-    out
-        Memory for the pixels, of the shape and dtype that `probe` says; used where the decoder can write into it (TIFF
-        of that dtype), and whatever the outcome its content may have changed.
 
     Returns
     -------
@@ -157,7 +153,7 @@ def read_frame(
                 '{"pixel_size_um": 0.87}'
             )
             raise FrameRejected(message, reason="no_pixel_size")
-        pixels = _decoded(found, stream, path, out)
+        pixels = _decoded(found, stream, path)
     check_pixels(pixels, path, preallocated=found.preallocated)
     return Frame(pixels=pixels, pixel_size_um=size_um)
 
@@ -199,7 +195,7 @@ def _examine_tiff(stream: IO[bytes], path: Path, root: Path, limits: ReadLimits)
     own_size = own_size or pixel_size.plausible(pixel_size.from_tiff(plane), path.name)
     acquired_at = in_utc(facts.acquired_at or time_of_tag(plane.date_time))
     header = _header(plane.shape_px, dtype, own_size, acquired_at, path, root)
-    return _Found(header, lambda opened, out: _decode_tiff(opened, index, plane, path, out), preallocated)
+    return _Found(header, lambda opened: _decode_tiff(opened, index, plane, path), preallocated)
 
 
 def _kind(magic: bytes, path: Path) -> Literal["tiff", "png"]:
@@ -275,12 +271,12 @@ def _png_dtype(header: PngHeader, path: Path) -> Dtype:
     return "uint8" if header.bits == 8 else "uint16"
 
 
-def _decoded(found: _Found, stream: IO[bytes], path: Path, out: NDArray[np.generic] | None) -> NDArray[np.generic]:
+def _decoded(found: _Found, stream: IO[bytes], path: Path) -> NDArray[np.generic]:
     stream.seek(0)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            pixels = np.squeeze(found.decode(stream, out))
+            pixels = np.squeeze(found.decode(stream))
         if pixels.ndim == 3 and {pixels.shape[0], pixels.shape[-1]} & {3, 4}:
             pixels = grey_of(cast("NDArray[np.unsignedinteger]", pixels), path.name)
     except _BROKEN as error:
@@ -293,20 +289,17 @@ def _decoded(found: _Found, stream: IO[bytes], path: Path, out: NDArray[np.gener
         return pixels.astype(np.dtype(found.header.dtype), copy=False)
 
 
-def _decode_tiff(
-    stream: IO[bytes], index: int, plane: TiffPlane, path: Path, out: NDArray[np.generic] | None
-) -> NDArray[np.generic]:
+def _decode_tiff(stream: IO[bytes], index: int, plane: TiffPlane, path: Path) -> NDArray[np.generic]:
     # a page by its number reads this file and no other, whatever its metadata says of a series
     with tifffile.TiffFile(cast("Any", stream), name=path.name) as tiff:
         page = cast("Any", tiff.pages[index])
         if (page.imagelength, page.imagewidth, page.compression) != (*plane.shape_px, plane.compression):
             message = "two readers of this file disagree about what it declares"
             raise ValueError(message)
-        fits = not is_colour(plane) and out is not None and (out.shape, out.dtype) == (plane.shape_px, page.dtype)
-        pixels: NDArray[np.generic] = page.asarray(maxworkers=1, out=out if fits else None)
+        pixels: NDArray[np.generic] = page.asarray(maxworkers=1)
     return np.invert(pixels, out=pixels) if plane.photometric == 0 else pixels
 
 
-def _decode_png(stream: IO[bytes], _out: NDArray[np.generic] | None) -> NDArray[np.generic]:
+def _decode_png(stream: IO[bytes]) -> NDArray[np.generic]:
     with Image.open(stream, formats=["PNG"]) as image:
         return np.asarray(image)

@@ -17,7 +17,7 @@ from services.alarms.listing import Told, told
 from services.alarms.place import opened
 from services.settings import Settings, settings_of
 from services.store.record_sqlite import SqliteRecord
-from services.store.results import inert
+from services.telemetry import printable
 
 MINUTE_S, HOUR_S = 60.0, 3600.0
 LONG_S = 2.0 * HOUR_S
@@ -48,9 +48,9 @@ def explain_alarm(folder: Path, flask: str, channel: str | None, *, as_json: boo
         typer.echo(json.dumps(found, indent=1))
     else:
         for words in found:
-            typer.echo("\n".join(inert(f"{name:<13}{text}") for name, text in words.items()) + "\n")
+            typer.echo("\n".join(printable(f"{name:<13}{text}") for name, text in words.items()) + "\n")
         if not found:
-            typer.echo(inert(f"{flask}: no alarm stands{f' on {channel}' if channel else ''}"))
+            typer.echo(printable(f"{flask}: no alarm stands{f' on {channel}' if channel else ''}"))
     return int(not found)
 
 

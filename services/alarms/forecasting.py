@@ -14,7 +14,7 @@ from monitor.messages import EstimateState, PotencyEstimated
 from services.alarms.place import opened
 from services.demo_model import warn_of_demo
 from services.settings import settings_of
-from services.store.results import inert
+from services.telemetry import printable
 
 HOUR_S = 3600.0
 
@@ -81,7 +81,7 @@ def show_forecasts(folder: Path, flask: str | None, config: Path | None, *, as_j
         warn_of_demo(Console(stderr=True), {one.provenance.potency_model for one in newest})
         for one in found:
             told = "; ".join(sentences(one, culture)) or "nothing can be said: no course that is steady enough"
-            typer.echo(inert(f"{one.flask}: {told}"))
+            typer.echo(printable(f"{one.flask}: {told}"))
     return 0
 
 

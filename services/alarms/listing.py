@@ -20,7 +20,7 @@ from services.delivery.outbox import Outbox
 from services.demo_model import warn_of_demo
 from services.state_folder import StateFolder
 from services.store.audit import AuditLine, broken_at
-from services.store.results import inert
+from services.telemetry import printable
 
 URGENCY = {"high": 0, "medium": 1, "low": 2}
 STYLES = {AlarmStatus.UNACKNOWLEDGED: "red", AlarmStatus.LATCHED: "red", AlarmStatus.ACKNOWLEDGED: "yellow"}
@@ -140,7 +140,7 @@ def show_log(folder: Path, flask: str | None, *, as_json: bool) -> int:
         if as_json:
             typer.echo(json.dumps({"number": line.number, **json.loads(line.text), "hash": line.hash}))
         else:
-            typer.echo(inert(_log_line(line)))
+            typer.echo(printable(_log_line(line)))
     if broken is not None:
         message = f"line {broken} does not fit the one before it: the log was changed by hand"
         Console(stderr=True).print(message, style="bold red", highlight=False)
@@ -164,10 +164,10 @@ def _print(lines: Sequence[AlarmLine], hidden: int) -> None:
         console.print("no alarm stands")
     for line in lines:
         style = STYLES.get(AlarmStatus(line.status), "")
-        console.print(Text(inert(_heading(line)), f"bold {style}".strip()))
+        console.print(Text(printable(_heading(line)), f"bold {style}".strip()))
         for label, words in _paragraph(line):
             if words:
-                console.print(Padding(Text(inert(f"{label}{words}")), (0, 0, 0, 2), expand=False))
+                console.print(Padding(Text(printable(f"{label}{words}")), (0, 0, 0, 2), expand=False))
     if hidden:
         console.print(f"{hidden} more cannot be judged because of these; --suppressed shows them")
 

@@ -12,8 +12,8 @@ from monitor.messages import Channel
 from services.alarms.place import opened
 from services.delivery.letter import DeliveryState
 from services.delivery.outbox import Outbox
-from services.store.results import inert
 from services.store.silence import Silence
+from services.telemetry import printable
 
 
 def silence(folder: Path, flasks: str, channel: str | None, hours: float, by: str, why: str) -> int:
@@ -113,7 +113,7 @@ def list_deliveries(folder: Path, *, everything: bool, as_json: bool) -> int:
         typer.echo(json.dumps(rows, indent=1))
     else:
         for row in rows:
-            typer.echo(inert("  ".join(str(value) for value in row.values() if value not in (None, ""))))
+            typer.echo(printable("  ".join(str(value) for value in row.values() if value not in (None, ""))))
         typer.echo(f"{len(letters) - len(given_up)} of {len(letters)} notifications delivered or under way")
     return int(bool(given_up))
 
@@ -122,7 +122,7 @@ def _line(one: Silence, now: datetime) -> str:
     what = f"{one.flasks} {one.channel or 'every channel'}"
     ended = f", ended by {one.ended_by} at {_text(one.ended_at)}" if one.ended_at else ""
     stands = "over" if one.over(now) else "holds"
-    return inert(f"{one.silence_id}  {stands}: {what} until {_text(one.until)} by {one.by}{ended}. {one.why}")
+    return printable(f"{one.silence_id}  {stands}: {what} until {_text(one.until)} by {one.by}{ended}. {one.why}")
 
 
 def _text(moment: datetime | None) -> str | None:

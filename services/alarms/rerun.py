@@ -19,7 +19,7 @@ from monitor.messages import AlarmChanged, AlarmState
 from services.alarms.place import opened
 from services.settings import settings_of
 from services.store.record_sqlite import SqliteRecord
-from services.store.results import inert
+from services.telemetry import printable
 from services.whole_file import write_whole
 
 HOUR_S = 3600.0
@@ -154,11 +154,11 @@ def _time(event: AlarmChanged) -> str:
 def _tell(found: Difference) -> None:
     for what, alarms in (("would not have come", found.gone), ("would have come", found.new)):
         for alarm in alarms:
-            typer.echo(inert(f"{alarm.flask} {alarm.channel} at {alarm.at} {what}: {alarm.cause}"))
+            typer.echo(printable(f"{alarm.flask} {alarm.channel} at {alarm.at} {what}: {alarm.cause}"))
     for moved in found.moved:
         way = "later" if moved.hours > 0.0 else "sooner"
         place = f"{moved.flask} {moved.channel} at {moved.stored_at}"
-        typer.echo(inert(f"{place} would have come {abs(moved.hours):.2f} h {way}, at {moved.recomputed_at}"))
+        typer.echo(printable(f"{place} would have come {abs(moved.hours):.2f} h {way}, at {moved.recomputed_at}"))
     same = "the alarm log is the same, byte for byte" if found.identical else "the alarm log is another one"
     counts = f"{found.stored} alarms stored, {found.recomputed} recomputed"
     typer.echo(f"{found.rows} rows of {found.flasks} flasks; {counts}; {same}")

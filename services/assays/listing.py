@@ -12,7 +12,7 @@ from services.assays.standing import Course, Courses
 from services.assays.words import models_of, say, sentence
 from services.demo_model import warn_of_demo
 from services.state_folder import recorded_state
-from services.store.results import inert
+from services.telemetry import printable
 
 
 def list_command(folder: Path, flask: str | None, *, every: bool, as_json: bool) -> int:
@@ -41,14 +41,14 @@ def list_command(folder: Path, flask: str | None, *, every: bool, as_json: bool)
 def _lines(course: Course, result: AssayResult) -> Iterator[str]:
     state = course.state_of(result)
     yield f"{result.result_id[:12]}  {sentence(result)}{'' if state == 'counts' else f' ({state})'}"
-    comment = f": {inert(result.comment)}" if result.comment else ""
+    comment = f": {printable(result.comment)}" if result.comment else ""
     sampled = f"sampled {result.at:%Y-%m-%d %H:%M} UTC"
-    yield f"    {sampled}, recorded {result.recorded_at:%Y-%m-%d %H:%M} UTC by {inert(result.by)}{comment}"
+    yield f"    {sampled}, recorded {result.recorded_at:%Y-%m-%d %H:%M} UTC by {printable(result.by)}{comment}"
     if result.supersedes is not None:
-        yield f"    in place of {result.supersedes[:12]}: {inert(result.reason)}"
+        yield f"    in place of {result.supersedes[:12]}: {printable(result.reason)}"
     if state == "withdrawn" and course.withdrawn is not None:
         gone = course.withdrawn
-        yield f"    withdrawn {gone.recorded_at:%Y-%m-%d %H:%M} UTC by {inert(gone.by)}: {inert(gone.reason)}"
+        yield f"    withdrawn {gone.recorded_at:%Y-%m-%d %H:%M} UTC by {printable(gone.by)}: {printable(gone.reason)}"
 
 
 def _everything(course: Course, result: AssayResult) -> dict[str, object]:

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from monitor.potency.agreement import Agreement, Range
 from services.assays.facts import AssayResult
-from services.store.results import inert
+from services.telemetry import printable
 
 
 def say(console: Console, text: str) -> None:
@@ -17,7 +17,7 @@ def say(console: Console, text: str) -> None:
 def sentence(result: AssayResult) -> str:
     """Return a result beside its estimate, in words."""
     found, unit = result.link, f" {result.unit}" if result.unit else ""
-    told = f"{inert(result.flask)} {inert(result.biomarker)}: measured {result.value:g}{unit}"
+    told = f"{printable(result.flask)} {printable(result.biomarker)}: measured {result.value:g}{unit}"
     if found.estimate is None:
         return f"{told}; not assessable ({found.reason}), so there is no estimate to hold it against"
     where = "inside" if result.inside else "OUTSIDE"

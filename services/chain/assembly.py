@@ -1,12 +1,8 @@
 """How each worker is put together from the settings, and run: the one place that knows all the parts."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-import structlog
 
 from monitor.errors import ModelRefused, SettingsError
 from monitor.frames.reader import ReadLimits
@@ -19,10 +15,8 @@ from services.state_folder import StateFolder
 from services.store.record_sqlite import SqliteRecord
 from services.transport.file_blobs import FileLabels
 from services.transport.redis_streams import RedisBus
-from services.transport.ring_file import MIB, RingShape, RingUnavailable, ring_path
 from services.transport.runner import EXIT_OK, Runner
 from services.transport.server import ensure_server
-from services.transport.shared_memory import RingReader, RingWriter
 from services.transport.stage import Stage
 from services.transport.streams import FLASK_EVENTS, FRAMES
 from services.workers.frame_files import FrameFiles
@@ -83,23 +77,6 @@ def run_worker(
         bus.close()
 
 
-@contextmanager
-def ring_to_fill(settings: Settings, state: StateFolder) -> Iterator[RingWriter | None]:
-    """Give the ingester its ring of pixels and remove it afterwards; None where none is asked for or can be had."""
-    chosen, ring = settings.handover, None
-    if chosen.ring_mb:
-        try:
-            ring = RingWriter(ring_path(state.root), RingShape(chosen.ring_mb // chosen.slot_mb, chosen.slot_mb * MIB))
-        except RingUnavailable as error:
-            log = structlog.get_logger().bind(stage="ingester")
-            log.warning("no_ring", reason=error.reason, detail=f"frames go by file: {error}")
-    try:
-        yield ring
-    finally:
-        if ring is not None:
-            ring.close()
-
-
 def _run_ingester(
     settings: Settings,
     state: StateFolder,
@@ -112,7 +89,7 @@ def _run_ingester(
     from services.ingest.ingester import Ingester
     from services.store.ledger import Ledger
 
-    with Ledger(state.ledger) as ledger, SqliteRecord(state.record) as record, ring_to_fill(settings, state) as ring:
+    with Ledger(state.ledger) as ledger, SqliteRecord(state.record) as record:
         clock = make_clock(settings.clock)
         ingester = Ingester(
             settings,
@@ -120,7 +97,6 @@ def _run_ingester(
             ledger,
             record.settled,
             clock,
-            ring=ring,
             standing=lambda: [s.channel for s in record.standings() if s.flask == MACHINE and s.raised is not None],
         )
         ingester.run(stop, until_idle_s=until_idle_s, until_settled=until_settled)
@@ -135,7 +111,7 @@ def _segmenter(settings: Settings, state: StateFolder, bus: RedisBus, record: Sq
     chosen = settings.segmenter
     store = EngineStore(state.engines)
     stage = SegmenterStage(
-        frames=_frames(settings, RingReader(ring_path(state.root)) if settings.handover.ring_mb else None),
+        frames=_frames(settings),
         record=record,
         labels=FileLabels(state.masks),
         load=lambda: choose_segmenter(
@@ -195,6 +171,6 @@ def _runner(
     return Runner(stage, bus, streams, settings.delivery, batch_size=batch_size, on_failure=record.put_failure)
 
 
-def _frames(settings: Settings, ring: RingReader | None = None) -> FrameFiles:
+def _frames(settings: Settings) -> FrameFiles:
     limits = ReadLimits(max_bytes=settings.watch.max_frame_bytes)
-    return FrameFiles(settings.watch.folder.resolve(), limits, ring)
+    return FrameFiles(settings.watch.folder.resolve(), limits)

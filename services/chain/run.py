@@ -21,7 +21,6 @@ from services.store.ledger import Ledger
 from services.store.record_sqlite import SqliteRecord
 from services.store.results import Account, account
 from services.transport.redis_streams import RedisBus
-from services.transport.ring_file import remove_ring
 from services.transport.runner import EXIT_OK
 from services.transport.server import ensure_server, server_status, stop_server
 from services.transport.streams import ESTIMATES, waiting_in
@@ -85,7 +84,6 @@ def run(
                 break
     finally:
         report = supervisor.stop()
-        remove_ring(state.root)
         doubled = _doubled(bus)
         bus.close()
         if server.owned:

@@ -34,7 +34,7 @@ TOP, CARRIERS = 5, 12
 class Job:
     """One frame to measure: its segmentation as stored, the settings in force as JSON, the state folder.
 
-    features, hours: as they were measured when it came, for words where the picture is gone; None of a frame without.
+    features: as they were measured when it came, for words where the picture is gone; None of a frame without.
     """
 
     fact: str

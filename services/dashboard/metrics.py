@@ -4,13 +4,17 @@ import math
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
 from services.dashboard.content import Content
 from services.dashboard.endpoint import Asked
 from services.dashboard.installation import Installation
 from services.dashboard.shapes import Fleet, Health, Tile
 from services.dashboard.tiles import fleet_of
 
-MEDIA = "text/plain; version=0.0.4; charset=utf-8"
+MEDIA = CONTENT_TYPE_PLAIN_0_0_4
 GIB = float(1 << 30)
 Sample = tuple[dict[str, str], float]
 
@@ -20,8 +24,32 @@ def metrics(asked: Asked) -> Content:
     page = asked.page
     fleet = fleet_of(page.hub.readings, page.settings, page.clock)
     health = page.overview.health()
-    lines = [line for family in _families(page, fleet, health) for line in _written(*family)]
-    return Content("".join(f"{line}\n" for line in lines).encode("utf-8", "replace"), MEDIA)
+    return Content(generate_latest(Gauges(_families(page, fleet, health))), MEDIA)
+
+
+class Gauges(Collector):
+    r"""Families of gauges by name, words and samples; a value that is not known is no sample, and none is no family.
+
+    >>> samples = [({"flask": 'a"b'}, 1.5), ({"flask": "c"}, math.nan)]
+    >>> print(generate_latest(Gauges([("a_percent", "b", samples)])).decode())
+    # HELP a_percent b
+    # TYPE a_percent gauge
+    a_percent{flask="a\"b"} 1.5
+    <BLANKLINE>
+    """
+
+    def __init__(self, families: Iterable[tuple[str, str, Iterable[Sample]]]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the families that have a sample."""
+        for name, words, samples in self._families:
+            gauge = GaugeMetricFamily(name, words)
+            for labels, value in samples:
+                if not math.isnan(value):
+                    gauge.add_sample(name, {label: _printing(text) for label, text in labels.items()}, value)
+            if gauge.samples:
+                yield gauge
 
 
 def _families(page: Installation, fleet: Fleet, health: Health) -> Iterator[tuple[str, str, Iterable[Sample]]]:
@@ -57,17 +85,6 @@ def _families(page: Installation, fleet: Fleet, health: Health) -> Iterator[tupl
     yield "cellvigil_culture_time_seconds", "the culture's clock, since 1970", [({}, _seconds(fleet.now))]
 
 
-def _written(name: str, words: str, samples: Iterable[Sample]) -> Iterator[str]:
-    known = [(labels, value) for labels, value in samples if not math.isnan(value)]
-    if not known:
-        return
-    yield f"# HELP {name} {words}"
-    yield f"# TYPE {name} gauge"
-    for labels, value in known:
-        told = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
-        yield f"{name}{{{told}}} {value:.10g}" if told else f"{name} {value:.10g}"
-
-
 def _states(flasks: Iterable[Tile]) -> list[Sample]:
     return [
         ({"flask": tile.flask, "state": state}, float(tile.state == state))
@@ -95,10 +112,6 @@ def _seconds(moment: datetime) -> float:
     return moment.timestamp()
 
 
-def _escaped(text: str) -> str:
-    r"""Return a label's value as the format wants it.
-
-    >>> print(_escaped('a"b\\c\nd'))
-    a\"b\\c\nd
-    """
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+def _printing(text: str) -> str:
+    """Return text that UTF-8 can carry: names of files need not be."""
+    return text.encode("utf-8", "replace").decode()

@@ -673,9 +673,3 @@ class Heartbeat(Shape):
     type: Literal["heartbeat"] = "heartbeat"
     now: Moment
     revision: int
-
-
-LiveMessage = Annotated[
-    FleetMessage | EstimateMessage | TileMessage | AlarmsMessage | Heartbeat, Field(discriminator="type")
-]
-"""Everything that `/live` sends."""

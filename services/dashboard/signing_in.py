@@ -2,8 +2,6 @@
 
 from urllib.parse import urlsplit
 
-from pydantic import ConfigDict
-
 from monitor.errors import BackPressure
 from services.dashboard.content import Content
 from services.dashboard.deeds import note_deed
@@ -12,14 +10,6 @@ from services.dashboard.errors import NotSignedIn, Refused, TooMany
 from services.dashboard.guard import COOKIE
 from services.dashboard.installation import Installation
 from services.telemetry import get_log
-
-
-class Next(Given):
-    """Where to go afterwards."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    next: str = "/"
 
 
 class Credentials(Given):
@@ -48,6 +38,7 @@ def login(asked: Asked) -> Content:
             raise NotSignedIn("name and password do not fit", reason="sign_in_failed")
     except (NotSignedIn, TooMany) as error:
         return _form(asked, target, error, error.status)
+    page.users.end_sessions(*page.guard.lasts)  # those whose browser never came back
     page.pace.fitted(given.name, asked.address)
     _note(page, given.name, "signed in", f"from {asked.address}")
     return Content(status=303, headers={"Location": target}, cookie=page.guard.cookie(secret))

@@ -59,7 +59,7 @@ def check_engines() -> Iterator[Check]:
     torch = Torch(**json.loads(answer.output))
     yield torch_check(torch, has_gpu=has_gpu)
     yield compile_check(has_gpu=has_gpu)
-    yield check_openvino()
+    yield check_openvino(has_gpu=has_gpu)
     yield tensorrt_check(_ask_tensorrt(), torch, has_gpu=has_gpu)
 
 
@@ -97,12 +97,15 @@ def compile_check(*, has_gpu: bool) -> Check:
     return warning("torch.compile", what, "apt-get install g++ python3-dev") if has_gpu else ok("torch.compile", what)
 
 
-def check_openvino() -> Check:
-    """Name OpenVINO's version, if it is there."""
+def check_openvino(*, has_gpu: bool) -> Check:
+    """Name OpenVINO's version; where there is no GPU, the lack of it makes every frame slower."""
     try:
         return ok("openvino", importlib.metadata.version("openvino"))
     except importlib.metadata.PackageNotFoundError:
-        return ok("openvino", "not installed; the eager engine is used on the CPU")
+        if has_gpu:
+            return ok("openvino", "not installed, and of no use beside an NVIDIA GPU")
+        what = "not installed; the eager engine is used on the CPU, which takes about twice as long"
+        return warning("openvino", what, "pip install 'cellvigil[openvino]'")
 
 
 def tensorrt_check(answer: Answer | None, torch: Torch, *, has_gpu: bool) -> Check:

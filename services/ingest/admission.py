@@ -3,22 +3,18 @@
 import os
 import stat
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
 from monitor.errors import CellvigilError, FrameRejected
 from monitor.frames.identity import frame_id_of
 from monitor.frames.layout import Layout
-from monitor.frames.reader import FrameHeader, ReadLimits, probe, read_frame
+from monitor.frames.reader import ReadLimits, probe, read_frame
 from monitor.frames.sample import Sample
 from monitor.messages import BlobRef, FrameArrived
 from services.ingest.scanner import FOREIGN
 from services.store.ledger_row import LedgerRow
-from services.transport.shared_memory import RingWriter, Slot
 
 UNHASHED = frozenset(("too_large", "symlink", "outside_root", "unreadable"))
 """Reasons for which a quarantined file is not read to the end to name its content."""
@@ -33,8 +29,7 @@ class Admission:
     """How files are judged.
 
     root: the watched folder; layout: how they are named; samples: what is known of flasks; pixel_size_um: what the
-    settings say; limits: what a frame may be; now: the culture's clock;
-    channel: the one that is taken, None for all; ring: where decoded pixels are left for the segmenters, if anywhere.
+    settings say; limits: what a frame may be; now: the culture's clock; channel: the one that is taken, None for all.
     """
 
     root: Path
@@ -44,7 +39,6 @@ class Admission:
     limits: ReadLimits
     now: Callable[[], datetime]
     channel: str | None = None
-    ring: RingWriter | None = None
 
     def admit(self, path: Path, status: os.stat_result) -> LedgerRow:
         """Return the row of a file that is a frame; `status` is what it was when it was found complete.
@@ -70,15 +64,11 @@ class Admission:
             message = f"{source!r} is of channel {parsed.key.channel!r}, watch.channel takes {self.channel!r} only"
             raise FrameRejected(f"{message}; nothing needs mending", reason="other_channel")
         header = probe(path, root=self.root, limits=self.limits)
-        with self._slot(header) as slot:
-            out = slot.pixels if slot is not None else None
-            frame = read_frame(path, root=self.root, pixel_size_um=self.pixel_size_um, limits=self.limits, out=out)
-            frame_id = frame_id_of(path)
-            after = path.lstat()
-            if (after.st_size, after.st_mtime_ns) != (status.st_size, status.st_mtime_ns):
-                raise FileChanged(source)
-            if slot is not None:
-                slot.publish(frame_id, frame, status)
+        frame = read_frame(path, root=self.root, pixel_size_um=self.pixel_size_um, limits=self.limits)
+        frame_id = frame_id_of(path)
+        after = path.lstat()
+        if (after.st_size, after.st_mtime_ns) != (status.st_size, status.st_mtime_ns):
+            raise FileChanged(source)
         arrived = FrameArrived(
             frame_id=frame_id,
             key=parsed.key,
@@ -91,12 +81,6 @@ class Admission:
             sample=self.samples.get(parsed.key.flask, Sample()),
         )
         return LedgerRow(source, status.st_size, status.st_mtime_ns, frame_id, "arrived", "", "", arrived)
-
-    def _slot(self, header: FrameHeader) -> AbstractContextManager[Slot | None]:
-        """Give a place in the ring to decode into, where there is a ring and a place."""
-        if self.ring is None:
-            return nullcontext()
-        return self.ring.slot(header.shape_px, np.dtype(header.dtype))
 
     def quarantine(self, path: Path, status: os.stat_result, error: CellvigilError) -> LedgerRow:
         """Return the row of a file that is no frame."""

@@ -36,7 +36,6 @@ from services.store.ledger import Ledger, Settled
 from services.store.ledger_row import LedgerRow
 from services.transport.backoff import Backoff
 from services.transport.bus import Bus
-from services.transport.shared_memory import RingWriter
 
 BATCH = 200
 WORK_S = 0.5
@@ -75,8 +74,6 @@ class Ingester:
         machine's own.
     standing
         Gives the channels of the machine whose alarms stand from before.
-    ring
-        Where the pixels of admitted frames are left for segmenters on this machine; None leaves them to the files.
 
     Raises
     ------
@@ -92,7 +89,6 @@ class Ingester:
         settled: Settled,
         clock: Clock,
         log: Any = None,  # noqa: ANN401 (structlog's loggers have no common type)
-        ring: RingWriter | None = None,
         standing: Callable[[], Iterable[Channel]] = tuple,
     ) -> None:
         watch = settings.watch
@@ -114,7 +110,6 @@ class Ingester:
             limits=ReadLimits(max_bytes=watch.max_frame_bytes),
             now=clock.now,
             channel=watch.channel,
-            ring=ring,
         )
         self._candidates = Candidates(admission, Patience(settle_s, watch.deadline_s))
         self._quarantine = Quarantine(self._root, ledger.quarantined())

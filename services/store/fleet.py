@@ -12,7 +12,7 @@ from monitor.culture.standing import AlarmStanding
 from monitor.messages import MACHINE, AlarmChanged, AlarmStatus, Channel, PotencyEstimated
 from services.store.ledger_row import median_gap_s
 from services.store.record_view import RecordView
-from services.store.results import inert
+from services.telemetry import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ def fleet_table(lines: Sequence[FlaskLine], now: datetime, title: str = "") -> T
         last, *measured = shown
         counts = (str(line.frames), str(line.cells))
         table.add_row(
-            Text(inert(line.flask)), Text(state, STYLES[state]), last, *counts, *measured, _alarm(line.alarms)
+            Text(printable(line.flask)), Text(state, STYLES[state]), last, *counts, *measured, _alarm(line.alarms)
         )
     return table
 

@@ -1,7 +1,7 @@
 """What lies in quarantine, in a line: a run that puts every file aside must not look like one that waits for files."""
 
 from services.store.ledger import Ledger
-from services.store.results import inert
+from services.telemetry import printable
 
 
 def put_aside(ledger: Ledger) -> str:
@@ -15,4 +15,4 @@ def put_aside(ledger: Ledger) -> str:
     name = source.rpartition("/")[2]  # which details name, and which many folders may hold
     what = detail if source in detail else detail.replace(name, source, 1) if name in detail else f"{source}: {detail}"
     files = "file was" if count == 1 else "files were"
-    return f"{count} {files} put aside ({listed}; all: `cellvigil results --csv -`); the newest: {inert(what)}"
+    return f"{count} {files} put aside ({listed}; all: `cellvigil results --csv -`); the newest: {printable(what)}"

@@ -45,7 +45,6 @@ _SAMPLE = (
     Column("hours_since_seeding", "number", "h", "time of the frame since seeding", "samples.csv, acquired_at"),
 )
 _OF_FLASK = tuple(column for column in _SAMPLE if column.name != "hours_since_seeding")
-SAMPLE = tuple(column.name for column in _SAMPLE)
 
 CELLS = (
     *_KEY,

@@ -8,22 +8,14 @@ from monitor.frames.frame import Frame
 from monitor.frames.identity import frame_id_of
 from monitor.frames.reader import ReadLimits, read_frame
 from monitor.messages import FrameArrived
-from services.transport.shared_memory import RingReader
 
 
 class FrameFiles:
-    """Opens frames below one root and nowhere else.
+    """Opens frames below one root and nowhere else."""
 
-    Parameters
-    ----------
-    ring
-        Asked first, when there is one: the pixels are there as the ingester decoded them.
-    """
-
-    def __init__(self, root: Path, limits: ReadLimits, ring: RingReader | None = None) -> None:
+    def __init__(self, root: Path, limits: ReadLimits) -> None:
         self._root = root
         self._limits = limits
-        self._ring = ring
 
     def read(self, arrived: FrameArrived) -> Frame:
         """Return the pixels of a frame that arrived.
@@ -36,9 +28,6 @@ class FrameFiles:
             The file is gone (`vanished`), holds other content than was queued (`replaced`), or is no frame.
         """
         path = self._root / arrived.pixels.path
-        at_hand = self._at_hand(path, arrived)
-        if at_hand is not None:
-            return at_hand
         try:
             frame = read_frame(path, root=self._root, pixel_size_um=arrived.pixel_size_um, limits=self._limits)
             found = frame_id_of(path)
@@ -53,18 +42,6 @@ class FrameFiles:
         if found != arrived.frame_id:
             message = f"{arrived.source} was replaced after it was queued; its new content is a frame of its own"
             raise FrameRejected(message, reason="replaced")
-        return Frame(pixels=frame.pixels, pixel_size_um=arrived.pixel_size_um)
-
-    def _at_hand(self, path: Path, arrived: FrameArrived) -> Frame | None:
-        """Return the frame from the ring, as long as its file lies there as it was decoded."""
-        if self._ring is None:
-            return None
-        try:
-            frame = self._ring.get(arrived.frame_id, path.lstat())
-        except OSError:
-            return None  # reading it says what is wrong
-        if frame is None or (frame.shape, frame.pixels.dtype.name) != (arrived.shape_px, arrived.dtype):
-            return None
         return Frame(pixels=frame.pixels, pixel_size_um=arrived.pixel_size_um)
 
     def _is_there(self) -> bool:

@@ -75,9 +75,12 @@ class SegmenterStage:
                 self._ahead[arrived.frame_id] = self._readers.submit(self._frames.read, arrived)
 
     def process(self, batch: Sequence[FrameArrived]) -> list[Outcome]:
-        """Return one outcome per frame: masks stored and published, try again, or rejected with its reason."""
+        """Return one outcome per frame: masks stored and published, try again, or rejected with its reason.
+
+        A frame that was delivered twice into one batch is segmented once.
+        """
         known = {arrived.frame_id: self._record.segmentation(arrived.frame_id) for arrived in batch}
-        fresh = [arrived for arrived in batch if known[arrived.frame_id] is None]
+        fresh = list({one.frame_id: one for one in batch if known[one.frame_id] is None}.values())
         self.prefetch(fresh)
         outcomes: dict[str, Outcome] = {}
         for frame_id, fact in known.items():

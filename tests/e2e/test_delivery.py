@@ -23,7 +23,7 @@ def test_kills_restarts_and_a_wipe_lose_and_double_nothing(tmp_path: Path, monke
     monkeypatch.setattr("services.chain.supervisor.RESTART_MOST_S", 0.5)
     chance = random.Random(5)
     troubles = {6: _restart_server, 12: _restart_server, 17: _wipe_server}
-    installation = Installation(tmp_path, handover={"ring_mb": 4, "slot_mb": 1})
+    installation = Installation(tmp_path)
     killed = 0
     with installation.running(until_idle_s=8.0):
         writer = threading.Thread(target=_write_all, args=(installation.watch,))

@@ -1,7 +1,7 @@
 """Average run lengths of the shipped detectors against published ones, by Markov chain and by simulation.
 
-Published: two- and one-sided CUSUM (Lucas & Crosier 1982 and the spc package's integral equations), EWMA (Lucas &
-Saccucci 1990), Shewhart (exact). Limits are those of the standard normal distribution with known parameters.
+Published: one-sided CUSUM (Lucas & Crosier 1982 and the spc package's integral equations), Shewhart (exact). Limits are
+those of the standard normal distribution with known parameters.
 """
 
 from collections.abc import Callable
@@ -11,24 +11,16 @@ import pytest
 from scipy.stats import norm
 
 from monitor.culture.settings import CultureSettings
-from monitor.drift.base import Detector, Sides
-from monitor.drift.cusum import LowerCusum, TwoSidedCusum
-from monitor.drift.ewma import Ewma
+from monitor.drift.base import Sides
+from monitor.drift.cusum import LowerCusum
 from monitor.drift.limits import limit_for, price_of
-from monitor.drift.run_length import (
-    ewma_arl,
-    lower_cusum_arl,
-    run_length_quantiles,
-    shewhart_arl,
-    two_sided_cusum_arl,
-)
+from monitor.drift.run_length import lower_cusum_arl, run_length_quantiles
 from monitor.drift.shewhart import Shewhart
-from monitor.drift.western_electric import WesternElectric
 
 TOLERANCE = 0.03
 
 
-def simulated(detector: Detector, shift: float, runs: int) -> tuple[float, float]:
+def simulated(detector: LowerCusum | Shewhart, shift: float, runs: int) -> tuple[float, float]:
     """Return mean run length and its standard error over `runs` series."""
     random = np.random.default_rng(20260310)
     lengths = []
@@ -47,30 +39,6 @@ def simulated(detector: Detector, shift: float, runs: int) -> tuple[float, float
 
 SHIFTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
 TABLES = {
-    "cusum 0.5 4": (
-        lambda shift: two_sided_cusum_arl(0.5, 4.0, shift),
-        (167.68, 74.22, 26.63, 13.29, 8.38, 4.75, 3.34, 2.62, 2.19, 1.71),
-    ),
-    "cusum 0.5 4.77": (
-        lambda shift: two_sided_cusum_arl(0.5, 4.77, shift),
-        (368.56, 121.31, 35.21, 16.17, 9.92, 5.52, 3.86, 3.00, 2.48, 1.96),
-    ),
-    "cusum 0.5 5": (
-        lambda shift: two_sided_cusum_arl(0.5, 5.0, shift),
-        (465.44, 139.49, 38.00, 17.05, 10.38, 5.75, 4.01, 3.11, 2.57, 2.01),
-    ),
-    "cusum 0.25 8.01": (
-        lambda shift: two_sided_cusum_arl(0.25, 8.01, shift),
-        (370.33, 83.82, 28.80, 16.39, 11.41, 7.12, 5.22, 4.16, 3.48, 2.67),
-    ),
-    "head start 0.5 4": (
-        lambda shift: two_sided_cusum_arl(0.5, 4.0, shift, 2.0),
-        (148.7, 62.7, 20.1, 8.97, 5.29, 2.86, 2.01, 1.59, 1.33, 1.07),
-    ),
-    "head start 0.5 5": (
-        lambda shift: two_sided_cusum_arl(0.5, 5.0, shift, 2.5),
-        (430.4, 121.7, 28.7, 11.2, 6.35, 3.37, 2.36, 1.86, 1.54, 1.16),
-    ),
     "lower cusum 0.5 3": (
         lambda shift: lower_cusum_arl(0.5, 3.0, shift),
         (117.6, 39.5, 17.4, 9.68, 6.40, 3.75, 2.68, 2.12, 1.77, 1.31),
@@ -83,41 +51,12 @@ TABLES = {
         lambda shift: lower_cusum_arl(0.5, 5.0, shift),
         (930.9, 141.7, 38.0, 17.0, 10.4, 5.75, 4.01, 3.11, 2.57, 2.01),
     ),
-    "ewma 0.05": (
-        lambda shift: ewma_arl(0.05, 2.615, shift),
-        (499.93, 84.01, 28.76, 16.37, 11.38, 7.11, 5.23, 4.17, 3.50, 2.70),
-    ),
-    "ewma 0.10": (
-        lambda shift: ewma_arl(0.1, 2.814, shift),
-        (499.58, 106.32, 31.30, 15.85, 10.33, 6.08, 4.36, 3.44, 2.87, 2.19),
-    ),
-    "ewma 0.20": (
-        lambda shift: ewma_arl(0.2, 2.962, shift),
-        (499.74, 150.22, 41.76, 18.15, 10.54, 5.50, 3.74, 2.88, 2.38, 1.86),
-    ),
-    "ewma 0.25": (
-        lambda shift: ewma_arl(0.25, 2.998, shift),
-        (499.84, 170.30, 48.29, 20.12, 11.14, 5.46, 3.61, 2.75, 2.26, 1.73),
-    ),
-    "ewma 0.40": (
-        lambda shift: ewma_arl(0.4, 3.054, shift),
-        (499.95, 223.73, 71.20, 28.42, 14.26, 5.88, 3.52, 2.54, 2.02, 1.44),
-    ),
-    "shewhart 3": (
-        lambda shift: shewhart_arl(3.0, shift),
-        (370.40, 281.15, 155.22, 81.22, 43.89, 14.97, 6.30, 3.24, 2.00, 1.19),
-    ),
 }
 
 
 @pytest.mark.parametrize(("chain", "published"), TABLES.values(), ids=TABLES)
 def test_chains_give_the_published_tables(chain: Callable[[float], float], published: tuple[float, ...]) -> None:
     assert [chain(shift) for shift in SHIFTS] == pytest.approx(published, rel=0.01)
-
-
-@pytest.mark.parametrize(("shift", "published"), [(0.0, 486.4), (0.5, 28.51), (1.0, 8.16), (3.0, 1.51)])
-def test_the_chain_of_widening_limits(shift: float, published: float) -> None:
-    assert ewma_arl(0.1, 2.814, shift, settled=False, states=200) == pytest.approx(published, rel=0.01)
 
 
 @pytest.mark.parametrize(
@@ -168,24 +107,12 @@ def test_defaults_keep_the_false_alarm_interval_that_they_state() -> None:
     [
         (LowerCusum(0.5, 4.0), 0.0, lower_cusum_arl(0.5, 4.0), 2000),
         (LowerCusum(0.5, 7.838), -1.0, lower_cusum_arl(0.5, 7.838, 1.0), 3000),
-        (LowerCusum(0.5, 5.0, 2.5), -1.0, lower_cusum_arl(0.5, 5.0, 1.0, 2.5), 5000),
-        (TwoSidedCusum(0.5, 4.0), 0.0, 167.68, 2000),
-        (TwoSidedCusum(0.5, 5.0), 1.0, 10.38, 4000),
-        (TwoSidedCusum(0.5, 5.0, 2.5), 1.0, 6.35, 5000),
-        (Ewma(0.05, 2.615), 1.0, 11.38, 4000),
-        (Ewma(0.1, 2.814), 1.0, 10.33, 4000),
-        (Ewma(0.2, 2.962), 1.0, 10.54, 4000),
-        (Ewma(0.4, 3.054), 1.0, 14.26, 4000),
-        (WesternElectric(), 0.0, 91.7, 3000),
-        (WesternElectric(), 1.0, 9.4, 4000),
-        (Ewma(0.1, 2.814, settled=False), 1.0, 8.16, 5000),
-        (Ewma(0.1, 2.814, sides=Sides.LOWER), -1.0, 10.33, 4000),
         (Shewhart(3.0), 1.0, 43.89, 3000),
         (Shewhart(3.0, sides=Sides.LOWER), -1.0, 1.0 / norm.cdf(-2.0), 3000),
     ],
     ids=lambda value: getattr(value, "name", None),
 )
-def test_shipped_detectors(detector: Detector, shift: float, expected: float, runs: int) -> None:
+def test_shipped_detectors(detector: LowerCusum | Shewhart, shift: float, expected: float, runs: int) -> None:
     mean, error = simulated(detector, shift, runs)
     assert error < TOLERANCE * expected
     assert mean == pytest.approx(expected, rel=TOLERANCE, abs=3.0 * error)
@@ -193,5 +120,5 @@ def test_shipped_detectors(detector: Detector, shift: float, expected: float, ru
 
 def test_a_rise_is_not_a_fall() -> None:
     rising = [3.0] * 50
-    for detector in (LowerCusum(0.5, 5.0), Ewma(0.1, 2.8, sides=Sides.LOWER), Shewhart(3.0, sides=Sides.LOWER)):
+    for detector in (LowerCusum(0.5, 5.0), Shewhart(3.0, sides=Sides.LOWER)):
         assert all(detector.update(value) is None for value in rising)

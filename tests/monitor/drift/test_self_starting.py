@@ -107,17 +107,14 @@ def test_after_a_gap_the_value_before_says_nothing() -> None:
     assert following > alone + 0.5
 
 
-def test_it_stops_learning_and_goes_on_from_a_snapshot() -> None:
-    values = series(np.random.default_rng(4), 0.3, 120)
-    whole, first = chart(most=60), chart(most=60)
-    expected = [whole.standardised(value) for value in values]
-    begun = [first.standardised(value) for value in values[:50]]
-    second = chart(most=60)
-    second.restore(first.snapshot())
-    assert begun + [second.standardised(value) for value in values[50:]] == expected
-    assert whole.count == 60
-    whole.reset()
-    assert whole.snapshot() == chart().snapshot()
+def test_it_stops_learning() -> None:
+    one = chart(most=60)
+    for value in series(np.random.default_rng(4), 0.3, 80):  # some wait before they are learnt from
+        one.standardised(value)
+    learnt = one.centre, one.sd
+    for value in series(np.random.default_rng(5), 0.3, 60):
+        one.standardised(value + 10.0)
+    assert (one.count, one.centre, one.sd) == (60, *learnt)
 
 
 @pytest.mark.parametrize("wrong", [{"learn": 2}, {"learn": 30, "most": 20}, {"prior_sd": 0.0}])

@@ -65,16 +65,7 @@ def header_of(path: Path, limits: ReadLimits | None = None) -> FrameHeader:
 
 
 def read(path: Path, limits: ReadLimits | None = None, pixel_size_um: float | None = 1.0) -> Frame:
-    frame = read_into(None, path, limits, pixel_size_um)
-    again = read_into(np.full(frame.shape, 77, frame.pixels.dtype), path, limits, pixel_size_um)
-    assert (again.pixels == frame.pixels).all() and again.pixels.dtype == frame.pixels.dtype
-    return frame
-
-
-def read_into(
-    out: NDArray[np.generic] | None, path: Path, limits: ReadLimits | None = None, pixel_size_um: float | None = 1.0
-) -> Frame:
-    return read_frame(path, root=path.parents[2], pixel_size_um=pixel_size_um, limits=limits or ReadLimits(), out=out)
+    return read_frame(path, root=path.parents[2], pixel_size_um=pixel_size_um, limits=limits or ReadLimits())
 
 
 def refusal(path: Path, limits: ReadLimits | None = None, pixel_size_um: float | None = 1.0) -> CellvigilError:
@@ -122,28 +113,9 @@ def test_either_byte_order_and_size_of_offsets(
     assert read(path).pixels.dtype.isnative
 
 
-@pytest.mark.parametrize("options", [{}, {"byteorder": ">"}, {"compression": "zlib"}, {"photometric": "miniswhite"}])
-def test_tiff_is_decoded_where_the_caller_wants_it(path: Path, options: dict[str, str]) -> None:
-    tifffile.imwrite(path, picture(), metadata=None, **options)  # type: ignore[arg-type]
-    out = np.zeros(SHAPE_PX, np.uint16)
-
-    frame = read_into(out, path)
-
-    assert np.may_share_memory(frame.pixels, out)
-    assert (out == (~picture() if "photometric" in options else picture())).all()
-
-
-def test_what_does_not_fit_is_decoded_elsewhere(path: Path) -> None:
-    outs = [np.zeros(SHAPE_PX[::-1], np.uint16), np.zeros(SHAPE_PX, np.uint8), np.zeros(SHAPE_PX, np.float32)]
-    tifffile.imwrite(path, picture(), metadata=None)
-    for out in outs:
-        assert (read_into(out, path).pixels == picture()).all() and not out.any()
-    tifffile.imwrite(path, sevenths(), metadata=None)
-    assert not np.may_share_memory(read_into(outs[2], path).pixels, outs[2]), "float64 has to be converted"
-    png = path.with_suffix(".png")
-    Image.fromarray(picture()).save(png)
-    into = np.zeros(SHAPE_PX, np.uint16)
-    assert (read_into(into, png).pixels == picture()).all() and not into.any()
+def test_tiff_whose_white_is_zero_is_turned_over(path: Path) -> None:
+    tifffile.imwrite(path, picture(), metadata=None, photometric="miniswhite")
+    assert (read(path).pixels == ~picture()).all()
 
 
 def sevenths() -> NDArray[np.float64]:

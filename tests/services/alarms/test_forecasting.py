@@ -37,3 +37,12 @@ def test_the_floor_is_a_setting(tmp_path: Path, capsys: pytest.CaptureFixture[st
     other.write_text("culture: {potency_floor: 75.0}")
     show_forecasts(tmp_path, None, other, as_json=False)
     assert "floor of 75 %" in capsys.readouterr().out
+
+
+def test_a_name_that_a_spreadsheet_would_run_is_shown_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folded(tmp_path, [frame_row(number, flask="-A1") for number in range(10)])
+    show_forecasts(tmp_path, None, None, as_json=False)
+    explain_alarm(tmp_path, "-A1", None, as_json=False)
+    assert [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()] == ["-A1", "-A1"]

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -292,6 +292,23 @@ def test_a_sign_in_ends_after_its_time(tmp_path: Path):
     assert users.by_session(secret, hour, hour) is not None
     assert users.by_session(secret, timedelta(0), hour) is None
     assert users.by_session(secret, hour, hour) is None
+
+
+def test_signing_in_forgets_the_sign_ins_that_are_over(guarded):
+    def digests() -> set[str]:
+        with closing(sqlite3.connect(guarded.site.state.users)) as connection:
+            return {row[0] for row in connection.execute("SELECT digest FROM sessions")}
+
+    before = digests()
+    with signed_in(guarded):
+        (left,) = digests() - before
+    with closing(sqlite3.connect(guarded.site.state.users)) as connection, connection:
+        connection.execute("UPDATE sessions SET seen_at = '2026-01-01T00:00:00+00:00' WHERE digest = ?", (left,))
+    with signed_in(guarded):
+        after = digests()
+
+    assert left not in after
+    assert len(after) == len(before) + 1
 
 
 def test_the_last_admin_stays(tmp_path: Path):

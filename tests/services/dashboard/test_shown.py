@@ -13,6 +13,7 @@ from browser_site import Site
 from cases.page_state import BIG_SIDE, EMPTY, FLASKS, HARD_FILE, HARD_FLASK, SEEN, take_in_actions
 from cases.wall_fleet import record_wall, wall_plans
 from PIL import Image
+from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.messages import EstimateState
 from services.alarms.forecasting import forecast_of
@@ -373,6 +374,12 @@ def test_metrics_name_their_units_and_parse(client: httpx.Client):
     assert all(line.startswith("#") or sample.match(line) for line in lines)
     assert any(line.startswith('cellvigil_potency_percent{flask="MSC-1A"}') for line in lines)
     assert any('flask="T75 \\"late\\"' in line for line in lines)
+    families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert {family.type for family in families.values()} == {"gauge"}
+    assert {name for name in families if not name.startswith("cellvigil_")} == set()
+    assert families["cellvigil_flask_state"].samples[0].labels.keys() == {"flask", "state"}
+    assert families["cellvigil_audit_intact"].samples[0].value == 1.0
 
 
 def test_the_description_names_every_path_and_loads_nothing_from_elsewhere(client: httpx.Client):

@@ -1,9 +1,18 @@
+import importlib.metadata
 from pathlib import Path
 
 import pytest
 
 from services.doctor.check import Level
-from services.doctor.engines import Torch, check_cpu, compile_check, missing_from, tensorrt_check, torch_check
+from services.doctor.engines import (
+    Torch,
+    check_cpu,
+    check_openvino,
+    compile_check,
+    missing_from,
+    tensorrt_check,
+    torch_check,
+)
 from services.doctor.probe import Answer
 
 CPU = Torch("2.13.0+cpu", None, 2, "AVX512", ())
@@ -28,6 +37,17 @@ def test_cuda_build_that_finds_no_gpu_names_the_driver():
     blind = Torch("2.11.0+cu130", "13.0", 16, "AVX512", ())
 
     assert "driver" in torch_check(blind, has_gpu=True).mend
+
+
+def test_missing_openvino_names_the_extra(monkeypatch: pytest.MonkeyPatch):
+    def none(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", none)
+
+    assert check_openvino(has_gpu=True).level is Level.OK
+    missing = check_openvino(has_gpu=False)
+    assert (missing.level, missing.mend) == (Level.WARNING, "pip install 'cellvigil[openvino]'")
 
 
 def test_missing_compiler_matters_on_a_gpu_only(monkeypatch: pytest.MonkeyPatch):

@@ -145,3 +145,11 @@ def test_the_machine_has_a_line_while_one_of_its_alarms_stands(tmp_path: Path) -
     with viewed_record(state.record) as record:
         assert record is not None
         assert Fleet().lines(record) == []
+
+
+def test_a_flask_stands_in_the_table_under_its_own_name(tmp_path: Path) -> None:
+    state = folded(tmp_path, [frame_row(0, flask="-A1"), frame_row(0, flask="B\x1b[2J")])
+    with viewed_record(state.record) as record:
+        assert record is not None
+        names = fleet_table(Fleet().lines(record), NOON).columns[0].cells
+        assert [str(name) for name in names] == ["-A1", "B\\x1b[2J"]
