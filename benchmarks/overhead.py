@@ -29,7 +29,7 @@ from monitor.frames.layout import Layout
 from monitor.frames.normalize import normalize
 from monitor.frames.reader import ReadLimits, read_frame
 from monitor.frames.resample import pad_to_multiple, resample
-from monitor.messages import PotencyEstimated
+from monitor.messages import PotencyEstimated, SegmentedBy
 from monitor.network.checkpoint import load_network
 from monitor.pipeline import Masks, measure_frame
 from monitor.potency.model import load_model
@@ -110,7 +110,12 @@ def stages(folder: Path, frames: int) -> Timed:
                     labels.put(d, "nuclei", s.nuclei, 1.1),
                 ),
             )
-            masks = Masks(found.cells, found.nuclei, found.quality, "bench", "bench", card.sha256)
+            masks = Masks(
+                found.cells,
+                found.nuclei,
+                found.quality,
+                SegmentedBy(engine="bench", engine_digest="bench", weights_digest=card.sha256),
+            )
             row = clock(
                 "predict: measure and estimate",
                 lambda a=arrived, f=frame, m=masks: measure_frame(a, f, m, model, min_cells=8, configuration="bench"),

@@ -5,7 +5,7 @@ A change of any field is a new `schema_version` and a new golden file; a reader 
 """
 
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
@@ -104,10 +104,26 @@ class EngineParity(Fact):
     reason: str | None = None
 
 
+class SegmentedBy(Fact):
+    """What made a segmentation: the engine, what it is made of, the weights, and how it agrees with the reference.
+
+    `parity` is None when the engine is the reference.
+    """
+
+    engine: str
+    engine_digest: Digest
+    weights_digest: Digest
+    parity: EngineParity | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields by name, as the messages that carry them are made with."""
+        return {name: getattr(self, name) for name in SegmentedBy.model_fields}
+
+
 class FrameSegmented(Message):
     """Label images of cells and nuclei were made and stored; counts are of whole frames, border cells included.
 
-    `parity` is the engine's agreement with the reference engine, None when it is the reference.
+    What made it stands in the last four fields, as in `SegmentedBy`.
     """
 
     kind: Literal["frame_segmented"] = "frame_segmented"
@@ -126,6 +142,11 @@ class FrameSegmented(Message):
     def frame_id(self) -> str:
         """Identity of the frame that was segmented."""
         return self.frame.frame_id
+
+    @property
+    def by(self) -> SegmentedBy:
+        """What made it."""
+        return SegmentedBy(**{name: getattr(self, name) for name in SegmentedBy.model_fields})
 
 
 class FrameFailed(Message):
@@ -156,7 +177,7 @@ class EstimateState(StrEnum):
 
 
 class Provenance(Fact):
-    """Digests of everything that made an estimate, so that it can be replayed; `parity` as in `FrameSegmented`."""
+    """Digests of everything that made an estimate, so that it can be replayed; `parity` as in `SegmentedBy`."""
 
     code_version: str
     engine: str

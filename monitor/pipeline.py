@@ -25,6 +25,7 @@ from monitor.messages import (
     FrameQuality,
     PotencyEstimated,
     Provenance,
+    SegmentedBy,
 )
 
 if TYPE_CHECKING:
@@ -40,10 +41,7 @@ class Masks:
     cells: NDArray[np.int32]
     nuclei: NDArray[np.int32]
     quality: FrameQuality
-    engine: str
-    engine_digest: str
-    weights_digest: str
-    parity: EngineParity | None = None
+    by: SegmentedBy
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +95,7 @@ class Pipeline:
         (found,) = self._segmenter.segment([frame])
         if isinstance(found, FrameRejected):
             raise found
-        masks = Masks(
-            cells=found.cells,
-            nuclei=found.nuclei,
-            quality=found.quality,
-            engine=self._segmenter.engine_name,
-            engine_digest=self._segmenter.engine_digest,
-            weights_digest=self._segmenter.weights_digest,
-        )
+        masks = Masks(found.cells, found.nuclei, found.quality, segmented_by(self._segmenter))
         return measure_frame(
             fact, frame, masks, self._model, min_cells=self._culture.min_cells, configuration=self._configuration
         )
@@ -119,6 +110,16 @@ class Pipeline:
         drifts = sorted((d for step in steps for d in step.drifts), key=lambda d: (d.at, d.event_id))
         alarms = sorted((a for step in steps for a in step.alarms), key=lambda a: (a.at, a.event_id))
         return PipelineResult(estimates, failures, drifts, alarms)
+
+
+def segmented_by(segmenter: "Segmenter", parity: EngineParity | None = None) -> SegmentedBy:
+    """Return what a segmenter's results are made by; parity: its agreement with the reference, where it is another."""
+    return SegmentedBy(
+        engine=segmenter.engine_name,
+        engine_digest=segmenter.engine_digest,
+        weights_digest=segmenter.weights_digest,
+        parity=parity,
+    )
 
 
 def measure_frame(
@@ -151,10 +152,10 @@ def measure_frame(
         ),
         provenance=Provenance(
             code_version=monitor.__version__,
-            engine=masks.engine,
-            engine_digest=masks.engine_digest,
-            parity=masks.parity,
-            weights=masks.weights_digest,
+            engine=masks.by.engine,
+            engine_digest=masks.by.engine_digest,
+            parity=masks.by.parity,
+            weights=masks.by.weights_digest,
             feature_contract=model.contract.digest,
             potency_model=model.digest,
             calibration=model.calibration_digest,

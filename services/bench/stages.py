@@ -21,7 +21,7 @@ from monitor.frames.layout import Layout
 from monitor.frames.normalize import normalize
 from monitor.frames.reader import ReadLimits, read_frame
 from monitor.frames.resample import pad_to_multiple, resample, restore_labels
-from monitor.messages import FrameArrived
+from monitor.messages import FrameArrived, SegmentedBy
 from monitor.network.checkpoint import SHIPPED, ModelCard, read_card
 from monitor.pipeline import Masks, measure_frame
 from monitor.potency.model import DEMO, PotencyModel, load_model
@@ -103,7 +103,7 @@ class _OverCpu:
         cells, nuclei = timed(
             "to the frame's grid", lambda: [_on_own_grid(labels, frame) for labels in (found.cells, found.nuclei)]
         )
-        return Masks(cells, nuclei, quality, self._segmenter.engine_name, "bench", card.sha256)
+        return Masks(cells, nuclei, quality, _by(self._segmenter.engine_name, card.sha256))
 
 
 def _on_own_grid(labels: NDArray[np.int32], frame: Frame) -> NDArray[np.int32]:
@@ -136,7 +136,7 @@ class _OnDevice:
         network = statistics.median(network_ms)
         timed.note(NETWORK, network)
         timed.note("the rest on the GPU", max(0.0, statistics.median(whole_ms) - network))
-        return Masks(found.cells, found.nuclei, found.quality, self._segmenter.engine_name, "bench", self._card.sha256)
+        return Masks(found.cells, found.nuclei, found.quality, _by(self._segmenter.engine_name, self._card.sha256))
 
     def _network_ms(self, frame: Frame) -> float:
         assert isinstance(self._engine, DeviceEngine)
@@ -203,3 +203,7 @@ class _Chain:
     def _write(self, arrived: FrameArrived, masks: Masks) -> None:
         self._labels.put(arrived.frame_id, "cells", masks.cells, arrived.pixel_size_um)
         self._labels.put(arrived.frame_id, "nuclei", masks.nuclei, arrived.pixel_size_um)
+
+
+def _by(engine: str, weights_digest: str) -> SegmentedBy:
+    return SegmentedBy(engine=engine, engine_digest="bench", weights_digest=weights_digest)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from monitor.messages import FrameSegmented
+from monitor.messages import FrameSegmented, SegmentedBy
 from services.dashboard.columns import Columns
 from services.dashboard.endpoint import Asked, Given
 from services.dashboard.errors import NotFound, Unprocessable
@@ -259,7 +259,7 @@ def _parsed(cursor: str) -> tuple[float, str]:
 def _provenance(segmented: dict[str, Any] | None) -> dict[str, Any] | None:
     if segmented is None:
         return None
-    return {name: segmented.get(name) for name in ("engine", "engine_digest", "weights_digest", "parity")}
+    return {name: segmented.get(name) for name in SegmentedBy.model_fields}
 
 
 def _moment(text: str | None) -> datetime | None:

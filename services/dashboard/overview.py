@@ -13,7 +13,7 @@ from typing import Any
 
 from monitor import __version__
 from monitor.errors import BackPressure, SettingsError
-from monitor.messages import MACHINE
+from monitor.messages import MACHINE, SegmentedBy
 from services.dashboard.in_force import InForce
 from services.dashboard.queue_connection import queue_of
 from services.dashboard.readings import Readings
@@ -186,10 +186,7 @@ def _made_by(record: RecordView | None) -> tuple[EngineLine | None, dict[str, st
     engine = None
     if segmented_ is not None:
         engine = EngineLine(
-            engine=segmented_["engine"],
-            engine_digest=segmented_["engine_digest"],
-            weights_digest=segmented_["weights_digest"],
-            parity=segmented_.get("parity"),
+            **{name: segmented_.get(name) for name in SegmentedBy.model_fields},
             frame_id=segmented_["frame"]["frame_id"],
             at=datetime.fromisoformat(segmented_["frame"]["acquired_at"]),
         )

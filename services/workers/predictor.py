@@ -116,10 +116,7 @@ class PredictorStage:
             cells=self._labels.get(message.cells),
             nuclei=self._labels.get(message.nuclei),
             quality=message.quality,
-            engine=message.engine,
-            engine_digest=message.engine_digest,
-            weights_digest=message.weights_digest,
-            parity=message.parity,
+            by=message.by,
         )
         return measure_frame(
             message.frame,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from monitor.errors import CellvigilError, FrameRejected
 from monitor.frames.frame import Frame
 from monitor.messages import FrameArrived, FrameSegmented
+from monitor.pipeline import segmented_by
 from services.store.record import Record
 from services.transport.blobs import LabelStore
 from services.transport.stage import Done, Outcome, Publication, Reject, Retry
@@ -119,7 +120,6 @@ class SegmenterStage:
 
     def _store(self, arrived: FrameArrived, result: "Segmentation") -> FrameSegmented:
         assert self._chosen is not None
-        segmenter = self._chosen.segmenter
         return FrameSegmented(
             frame=arrived,
             cells=self._labels.put(arrived.frame_id, "cells", result.cells, arrived.pixel_size_um),
@@ -127,10 +127,7 @@ class SegmenterStage:
             n_cells=result.n_cells,
             n_nuclei=result.n_nuclei,
             quality=result.quality,
-            engine=segmenter.engine_name,
-            engine_digest=segmenter.engine_digest,
-            weights_digest=segmenter.weights_digest,
-            parity=self._chosen.parity,
+            **segmented_by(self._chosen.segmenter, self._chosen.parity).fields(),
         )
 
     def _done(self, fact: FrameSegmented) -> Done:

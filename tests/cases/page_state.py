@@ -19,7 +19,7 @@ from monitor.culture.rows import CultureRow, OperatorRow
 from monitor.culture.settings import CultureSettings
 from monitor.frames.frame import Frame
 from monitor.frames.identity import FrameKey
-from monitor.messages import BlobRef, FrameArrived, FrameQuality, FrameSegmented, OperatorActed
+from monitor.messages import BlobRef, FrameArrived, FrameQuality, FrameSegmented, OperatorActed, SegmentedBy
 from monitor.pipeline import Masks, measure_frame
 from monitor.potency.model import DEMO, PotencyModel, load_model
 from services.state_folder import StateFolder
@@ -36,7 +36,7 @@ EMPTY = "Empty-1"
 FLASKS = 24
 BIG_SIDE = 4096
 WALL_FRAMES = 120
-ENGINE = ("eager-cpu-float32", "e" * 64, "a" * 64)
+ENGINE = SegmentedBy(engine="eager-cpu-float32", engine_digest="e" * 64, weights_digest="a" * 64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def _seen(picture: Picture, watch: Path, state: StateFolder, model: PotencyModel
         passes=picture.reason is None,
         reason=picture.reason,
     )
-    masks = Masks(one.cells, one.nuclei, quality, *ENGINE)
+    masks = Masks(one.cells, one.nuclei, quality, ENGINE)
     frame = Frame(one.pixels, one.pixel_size_um)
     row = measure_frame(arrived, frame, masks, model, min_cells=8, configuration="c" * 64)
     labels = FileLabels(state.masks)
@@ -130,9 +130,7 @@ def _seen(picture: Picture, watch: Path, state: StateFolder, model: PotencyModel
         n_cells=int(one.cells.max()) * tiles**2,
         n_nuclei=int(one.nuclei.max()) * tiles**2,
         quality=quality,
-        engine=ENGINE[0],
-        engine_digest=ENGINE[1],
-        weights_digest=ENGINE[2],
+        **ENGINE.fields(),
     )
     return fact, row
 

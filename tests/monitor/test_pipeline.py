@@ -18,7 +18,7 @@ from monitor.culture.state import fold
 from monitor.errors import FrameNotReady, FrameRejected
 from monitor.features.featurizer import measure
 from monitor.frames.frame import Frame
-from monitor.messages import EstimateState, FrameArrived
+from monitor.messages import EstimateState, FrameArrived, SegmentedBy
 from monitor.pipeline import Masks, Pipeline, PipelineResult, estimates_from, measure_frame
 from monitor.potency.biomarker import Biomarker, BiomarkerSpec
 from monitor.potency.bundle import Bundle, ModelSpec
@@ -203,7 +203,9 @@ def test_a_row_holds_the_features_that_the_frame_has() -> None:
     shown = discs(CELLS, HEALTHY_RADIUS)
     (found,) = plain_segmenter(PlainEngine()).segment([shown])
     assert not isinstance(found, FrameRejected)
-    masks = Masks(found.cells, found.nuclei, found.quality, "e", "d", "w")
+    masks = Masks(
+        found.cells, found.nuclei, found.quality, SegmentedBy(engine="e", engine_digest="d", weights_digest="w")
+    )
     row = measure_frame(frame(0), shown, masks, model(), min_cells=4, configuration="none")
     assert row.features == measure(shown, found.cells, found.nuclei).population
     assert row.features["nucleus_cytoplasm_ratio_median"] == pytest.approx(1.0 / 8.0, rel=0.2)
@@ -214,7 +216,9 @@ def test_a_frame_is_measured_by_the_families_that_its_model_needs_and_no_others(
     shown = discs(CELLS, HEALTHY_RADIUS)
     (found,) = plain_segmenter(PlainEngine()).segment([shown])
     assert not isinstance(found, FrameRejected)
-    masks = Masks(found.cells, found.nuclei, found.quality, "e", "d", "w")
+    masks = Masks(
+        found.cells, found.nuclei, found.quality, SegmentedBy(engine="e", engine_digest="d", weights_digest="w")
+    )
     needs = model(("area_median", "halo_contrast_median"))
     row = measure_frame(frame(0), shown, masks, needs, min_cells=4, configuration="none")
     base = measure(shown, found.cells, found.nuclei).population
