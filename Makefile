@@ -28,6 +28,12 @@ PIP_INSTALL = $(BIN)/python -m pip install $(if $(CI),--quiet) --disable-pip-ver
 # Two test processes share two cores: more threads in each would only wait for one another.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
+# Of these every parameter, attribute and return value is documented: what programs of others call, and what it stands on.
+# The single classes that come back from other modules are held to the same by tests/test_documented.py.
+DOCUMENTED := monitor/__init__.py monitor/api.py monitor/errors.py monitor/lazily.py monitor/pipeline.py \
+	monitor/features/featurizer.py monitor/frames/colour.py monitor/frames/frame.py monitor/frames/from_array.py \
+	services/__init__.py services/tables/data_frames.py services/tables/opened_run.py
+
 .PHONY: demo dev test test-slow test-browser lint types layers clean
 
 demo: $(VENV)/.installed
@@ -51,6 +57,7 @@ test-browser: $(VENV)/.installed-browser
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/pydoclint --quiet --config pyproject.toml $(DOCUMENTED)
 
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy

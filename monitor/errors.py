@@ -9,7 +9,20 @@ from typing import ClassVar
 
 
 class CellvigilError(Exception):
-    """Base of every deliberate error; `retryable` is False unless a subclass says otherwise."""
+    """Base of every deliberate error.
+
+    Attributes
+    ----------
+    retryable
+        Whether the same call may succeed later without anybody changing anything.
+
+    Parameters
+    ----------
+    message
+        What went wrong and the mend, as a sentence; it names the thing.
+    reason
+        A short stable code for tables and metrics.
+    """
 
     retryable: ClassVar[bool] = False
 
@@ -23,9 +36,15 @@ class SettingsError(CellvigilError):
 
 
 class FrameNotReady(CellvigilError):
-    """The file is still being written, or is not readable yet; look again later."""
+    """The file is still being written, or is not readable yet; look again later.
 
-    retryable = True
+    Attributes
+    ----------
+    retryable
+        It may succeed once the file is written.
+    """
+
+    retryable: ClassVar[bool] = True
 
 
 class FrameRejected(CellvigilError):
@@ -41,12 +60,24 @@ class ModelRefused(CellvigilError):
 
 
 class BackPressure(CellvigilError):
-    """The queue refuses new work (full or unreachable); files wait on disk."""
+    """The queue refuses new work (full or unreachable); files wait on disk.
 
-    retryable = True
+    Attributes
+    ----------
+    retryable
+        It may succeed once there is room.
+    """
+
+    retryable: ClassVar[bool] = True
 
 
 class EngineFailure(CellvigilError):
-    """The inference engine failed on this batch; a smaller batch or a restart may help."""
+    """The inference engine failed on this batch; a smaller batch or a restart may help.
 
-    retryable = True
+    Attributes
+    ----------
+    retryable
+        It may succeed with a smaller batch.
+    """
+
+    retryable: ClassVar[bool] = True

@@ -69,10 +69,28 @@ class FrameArrived(Message):
 class FrameQuality(Fact):
     """Whether a frame and its masks can carry an estimate; thresholds live in `segmentation/quality.py`.
 
-    focus: sharpness, higher is sharper, unit-free; illumination: relative unevenness of the background, 0 is flat;
-    doubt: how undecided the network's maps are, 0 decided to 1 undecided; debris_fraction: of the ground;
-    cut_fraction, merged_fraction: of the cells, cut by the border and likely several taken for one; `reason` is set
-    when `passes` is False.
+    Attributes
+    ----------
+    focus
+        Sharpness, higher is sharper, unit-free.
+    illumination
+        Relative unevenness of the background, 0 is flat.
+    saturated_fraction
+        Of the pixels, at the limits of the camera.
+    confluency
+        Share of the frame that cells cover.
+    doubt
+        How undecided the network's maps are, 0 decided to 1 undecided.
+    debris_fraction
+        Of the ground.
+    cut_fraction
+        Of the cells, cut by the border.
+    merged_fraction
+        Of the cells, likely several taken for one.
+    passes
+        Whether the frame should be relied on.
+    reason
+        Why not, as a code; None when it passes.
     """
 
     focus: float
@@ -193,7 +211,18 @@ class Provenance(Fact):
 class FrameEstimate(Fact):
     """Potency of one frame in percent of the reference lot: a pure function of the frame and the models.
 
-    `potency`, `low` and `high` are None unless `state` is ok; `reason` says why not.
+    Attributes
+    ----------
+    state
+        `ok` or `not_assessable`.
+    reason
+        Why it is not assessable, as a code; None when it is.
+    potency
+        The estimate; None unless `state` is ok.
+    low
+        Lower end of its interval; None unless `state` is ok.
+    high
+        Upper end of its interval; None unless `state` is ok.
     """
 
     state: EstimateState

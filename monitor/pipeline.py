@@ -36,7 +36,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Masks:
-    """What segmentation says of a frame: label images, quality, and who made them."""
+    """What segmentation says of a frame: label images, quality, and who made them.
+
+    Attributes
+    ----------
+    cells
+        (Y, X) int32, 0 background, ids compact from 1.
+    nuclei
+        (Y, X) int32, 0 background, ids compact from 1; every nucleus lies within one cell.
+    quality
+        Whether the frame should be relied on.
+    by
+        Engine, weights, and how far they agreed with the reference.
+    """
 
     cells: NDArray[np.int32]
     nuclei: NDArray[np.int32]
@@ -46,7 +58,19 @@ class Masks:
 
 @dataclass(frozen=True, slots=True)
 class PipelineResult:
-    """What became of a series of frames; estimates and failures by frame_id, events in order of time."""
+    """What became of a series of frames.
+
+    Attributes
+    ----------
+    estimates
+        By frame_id.
+    failures
+        Of frames that could not be segmented or measured, by frame_id.
+    drifts
+        Events of detectors in order of time.
+    alarms
+        Changes of alarms in order of time.
+    """
 
     estimates: dict[str, PotencyEstimated]
     failures: dict[str, FrameFailed]
@@ -55,7 +79,19 @@ class PipelineResult:
 
 
 class Pipeline:
-    """Runs the chain on frames that are given, in memory."""
+    """Runs the chain on frames that are given, in memory.
+
+    Parameters
+    ----------
+    segmenter
+        Makes the masks.
+    model
+        Makes the estimates.
+    culture
+        How flasks are followed; None is the default.
+    configuration
+        Digest of the settings, for the provenance of estimates.
+    """
 
     def __init__(
         self,
@@ -75,7 +111,22 @@ class Pipeline:
         read: Callable[[FrameArrived], Frame],
         others: Sequence[CultureRow] = (),
     ) -> PipelineResult:
-        """Run frames, in any order; `others` are rows that are not frames, such as silences."""
+        """Run frames.
+
+        Parameters
+        ----------
+        arrived
+            The frames, in any order.
+        read
+            Returns the pixels of a frame that arrived; raises FrameRejected where there are none.
+        others
+            Rows that are not frames, such as silences.
+
+        Returns
+        -------
+        PipelineResult
+            What the services would have stored.
+        """
         failures: dict[str, FrameFailed] = {}
         flasks: dict[str, list[CultureRow]] = {}
         for fact in arrived:
@@ -113,7 +164,20 @@ class Pipeline:
 
 
 def segmented_by(segmenter: "Segmenter", parity: EngineParity | None = None) -> SegmentedBy:
-    """Return what a segmenter's results are made by; parity: its agreement with the reference, where it is another."""
+    """Return what a segmenter's results are made by.
+
+    Parameters
+    ----------
+    segmenter
+        Engine, weights and decoding.
+    parity
+        How far the engine agreed with the reference; None where it is the reference.
+
+    Returns
+    -------
+    SegmentedBy
+        Names and digests.
+    """
     return SegmentedBy(
         engine=segmenter.engine_name,
         engine_digest=segmenter.engine_digest,
@@ -131,7 +195,28 @@ def measure_frame(
     min_cells: int,
     configuration: str,
 ) -> FrameRow:
-    """Turn a frame and its masks into the row that is stored: features and the frame's own estimate."""
+    """Turn a frame and its masks into the row that is stored: features and the frame's own estimate.
+
+    Parameters
+    ----------
+    arrived
+        Who the frame is, and what is known of its flask.
+    frame
+        Its pixels.
+    masks
+        What was segmented on it.
+    model
+        Says which features are measured, and estimates.
+    min_cells
+        A frame with fewer cells is not assessable.
+    configuration
+        Digest of the settings.
+
+    Returns
+    -------
+    FrameRow
+        A pure function of what was given.
+    """
     from monitor.features.catalogue import families_for
     from monitor.features.featurizer import measure
 
@@ -184,7 +269,20 @@ def _hours(arrived: FrameArrived) -> float | None:
 def estimates_from(
     history: Sequence[tuple[CultureRow, Step]], previous: Mapping[str, PotencyEstimated]
 ) -> list[PotencyEstimated]:
-    """Return the estimates of a folded history that are new, or whose rolling part changed, with their revision."""
+    """Return the estimates of a folded history that are new, or whose rolling part changed, with their revision.
+
+    Parameters
+    ----------
+    history
+        Rows of one flask with what the fold said at each.
+    previous
+        What was published before, by frame_id.
+
+    Returns
+    -------
+    list of PotencyEstimated
+        In order of time.
+    """
     changed = []
     for row, step in history:
         if not isinstance(row, FrameRow):

@@ -23,10 +23,19 @@ THIN_PX = 0.01
 class FrameFeatures:
     """Features of one frame.
 
-    cells: (N,) float64 per name of `catalogue.BASE_CELL` and of the families asked for, NaN where not measurable, row i
-    is the cell with id i + 1; whole: (N,) bool, False for cells that the border cuts; parents: (M,) int32, cell id of
-    each nucleus 1..M; population: by name of `catalogue.BASE_POPULATION` and of the families, absent where not
-    measurable; centroids_um: (N, 2) float64, y and x from the middle of the first pixel.
+    Attributes
+    ----------
+    cells
+        (N,) float64 per name of `catalogue.BASE_CELL` and of the families asked for, NaN where not measurable; row i is
+        the cell with id i + 1. Units are those of the catalogue.
+    whole
+        (N,) bool, False for cells that the border cuts.
+    parents
+        (M,) int32, cell id of each nucleus 1..M.
+    population
+        By name of `catalogue.BASE_POPULATION` and of the families, absent where not measurable.
+    centroids_um
+        (N, 2) float64, y and x in micrometres from the middle of the first pixel.
     """
 
     cells: dict[str, Vector]
@@ -45,11 +54,18 @@ def measure(
     ----------
     frame
         The frame, for intensities and scale; what a field stop or a scale bar hides is no area of it.
-    cells, nuclei
-        (Y, X) int32 label images, ids from 1 without gaps, every nucleus within one cell.
+    cells
+        (Y, X) int32 label image, ids from 1 without gaps.
+    nuclei
+        (Y, X) int32 label image, ids from 1 without gaps, every nucleus within one cell.
     families
         Names of `catalogue.FAMILIES` to measure beyond what every frame has; `catalogue.families_for` gives those that
         a potency model needs.
+
+    Returns
+    -------
+    FrameFeatures
+        Of cells and of the frame as a whole.
 
     Raises
     ------

@@ -40,7 +40,19 @@ class Refusal:
 
 
 class PotencyModel:
-    """Predicts biomarkers from population features, or says why it cannot."""
+    """Predicts biomarkers from population features, or says why it cannot.
+
+    Rows are (N, F) float64 in the order of `contract.features`, in the units of the catalogue.
+
+    Parameters
+    ----------
+    biomarkers
+        By name.
+    bundle
+        What is stored of the model.
+    digest
+        Of its manifest.
+    """
 
     def __init__(self, biomarkers: Mapping[str, Biomarker], bundle: Bundle, digest: str) -> None:
         self.biomarkers = biomarkers
@@ -56,6 +68,11 @@ class PotencyModel:
     @cached_property
     def live_biomarker(self) -> Biomarker:
         """The biomarker that is the potency of a frame: the index, or the only one.
+
+        Returns
+        -------
+        Biomarker
+            One with values in numbers.
 
         Raises
         ------
@@ -90,7 +107,28 @@ class PotencyModel:
     ) -> FrameEstimate:
         """Return the estimate of one frame; not assessable, with the reason, where the model knows nothing.
 
-        `conditions` are what the sample list says of the flask: stimulation, medium, passage, hours since seeding.
+        Parameters
+        ----------
+        features
+            Of the frame, by name.
+        quality
+            Whether the frame should be relied on.
+        n_cells
+            Cells on it.
+        min_cells
+            A frame with fewer is not assessable; neither is one with fewer than the model asks for.
+        conditions
+            What the sample list says of the flask: stimulation, medium, passage, hours since seeding.
+
+        Returns
+        -------
+        FrameEstimate
+            In the unit of the biomarker.
+
+        Raises
+        ------
+        ModelRefused
+            As `live_biomarker`.
         """
         if not quality.passes:
             return _refused(quality.reason or "quality")
@@ -106,11 +144,37 @@ class PotencyModel:
         return FrameEstimate(state=EstimateState.OK, potency=middle, low=low, high=high)
 
     def refusal(self, row: Matrix, conditions: Mapping[str, Value]) -> Refusal | None:
-        """Return why a row (F,) in the contract's order cannot be assessed; None where it can."""
+        """Return why one row cannot be assessed.
+
+        Parameters
+        ----------
+        row
+            (F,) float64.
+        conditions
+            As in `estimate`, and confluency.
+
+        Returns
+        -------
+        Refusal or None
+            None where it can be.
+        """
         return self.refusals(row[None], [conditions])[0]
 
     def refusals(self, rows: Matrix, conditions: Sequence[Mapping[str, Value]]) -> list[Refusal | None]:
-        """Return for each of (N, F) rows in the contract's order why it cannot be assessed; None where it can."""
+        """Return why rows cannot be assessed.
+
+        Parameters
+        ----------
+        rows
+            (N, F) float64.
+        conditions
+            As in `refusal`, of each row.
+
+        Returns
+        -------
+        list of Refusal or None
+            None for a row that can be.
+        """
         familiarity = self.calibration.familiarity
         seen = rows[:, self._familiar]
         far = familiarity.distances(seen) > familiarity.limit
@@ -131,16 +195,53 @@ class PotencyModel:
         return found
 
     def answers(self, rows: Matrix) -> dict[str, Matrix]:
-        """Return (N, 3) low, middle, high or (N, 1) probabilities by biomarker, for rows (N, F), calibrated."""
+        """Return what is said of rows, calibrated.
+
+        Parameters
+        ----------
+        rows
+            (N, F) float64.
+
+        Returns
+        -------
+        dict of str to array
+            By biomarker (N, 3) low, middle, high in its unit, or (N, 1) probabilities.
+        """
         adjusted = self._adjusted(rows)
         return {name: part.answers(adjusted) for name, part in self.biomarkers.items()}
 
     def raw(self, name: str, rows: Matrix) -> Matrix:
-        """Return what the trees of one biomarker say of rows (N, F) before calibration; see `Biomarker.raw`."""
+        """Return what the trees of one biomarker say before calibration; see `Biomarker.raw`.
+
+        Parameters
+        ----------
+        name
+            Of the biomarker.
+        rows
+            (N, F) float64.
+
+        Returns
+        -------
+        array
+            (N, heads) float64.
+        """
         return self.biomarkers[name].raw(self._adjusted(rows))
 
     def contributions(self, name: str, rows: Matrix) -> Matrix:
-        """Return (N, F) what each feature adds to the answer of one biomarker for rows (N, F)."""
+        """Return what each feature adds to the answer of one biomarker.
+
+        Parameters
+        ----------
+        name
+            Of the biomarker.
+        rows
+            (N, F) float64.
+
+        Returns
+        -------
+        array
+            (N, F) float64, in the unit of the trees.
+        """
         return self.biomarkers[name].contributions(self._adjusted(rows))
 
     def _adjusted(self, rows: Matrix) -> Matrix:

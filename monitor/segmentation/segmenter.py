@@ -36,7 +36,16 @@ DeviceGroup = tuple[tuple[int, ...], str, float]
 class Segmentation:
     """The masks of one frame on its own grid.
 
-    cells, nuclei: (Y, X) int32, 0 background, ids compact from 1; every nucleus lies within one cell.
+    Attributes
+    ----------
+    cells
+        (Y, X) int32, 0 background, ids compact from 1.
+    nuclei
+        (Y, X) int32, 0 background, ids compact from 1; every nucleus lies within one cell.
+    quality
+        Whether the frame should be relied on: `passes`, and `reason` where not.
+    pixel_size_um
+        Side of a square pixel in micrometres.
     """
 
     cells: NDArray[np.int32]
@@ -60,6 +69,12 @@ class Segmenter:
 
     Parameters
     ----------
+    engine
+        What runs the network.
+    card
+        Of the weights that the engine runs.
+    quality
+        Limits of what passes; None is the default.
     on_device
         Normalise, decode and judge where the engine computes, as far as it can and frames go through it whole.
     """
@@ -112,6 +127,16 @@ class Segmenter:
 
         Frames of one size at the network's scale share a batch; a bad frame never touches its neighbours. What a field
         stop, a scale bar or text hides (`monitor.frames.hidden`) is filled first and carries no cells.
+
+        Parameters
+        ----------
+        frames
+            Of any sizes and pixel sizes.
+
+        Returns
+        -------
+        list of Segmentation or FrameRejected
+            One for each frame.
         """
         hidden = list(self._threads.map(hidden_in, [frame.pixels for frame in frames]))
         seen = [frame if where is None else filled(frame, where) for frame, where in zip(frames, hidden, strict=True)]
@@ -132,8 +157,16 @@ class Segmenter:
     def segment_and_stain(self, frame: Frame) -> tuple[Segmentation, NDArray[np.float32]]:
         """Return the masks of a frame and its virtual stains.
 
-        Stains are (2, Y, X) float32 in [0, 1]: nucleus, and cytoplasm without nucleus; their sum is the cell. They are
-        the network's probabilities, not intensities: they say where, not how much.
+        Parameters
+        ----------
+        frame
+            One frame.
+
+        Returns
+        -------
+        tuple of Segmentation and array
+            Stains are (2, Y, X) float32 in [0, 1]: nucleus, and cytoplasm without nucleus; their sum is the cell. They
+            are the network's probabilities, not intensities: they say where, not how much.
 
         Raises
         ------

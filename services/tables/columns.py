@@ -9,7 +9,10 @@ from monitor.features.motility import MOTILITY, MOTION
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: `kind` is text, whole, number or truth; unit is 1 for a pure number and empty for what has none."""
+    """One column: unit is 1 for a pure number and empty for what has none.
+
+    kind: text, whole, number, truth, or time, which only the tables of a run have; files hold times as text.
+    """
 
     name: str
     kind: str

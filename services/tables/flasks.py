@@ -12,6 +12,7 @@ from monitor.features.motility import Follower, Track, motility
 from monitor.features.tracking import Cells
 from monitor.frames.sample import Sample
 from services.tables.files import Row, Value
+from services.tables.rows import sample_columns
 from services.tables.sources import Source
 
 
@@ -118,19 +119,6 @@ class Flask:
 
     def _next_number(self) -> int:
         return max((track.number for track in self._tracks), default=0) + 1
-
-
-def sample_columns(sample: Sample | None) -> dict[str, Value]:
-    """Return what the sample list says of a flask."""
-    if sample is None:
-        return {}
-    return {
-        "donor": sample.donor,
-        "passage": sample.passage,
-        "lot": sample.lot,
-        "stimulation": sample.stimulation,
-        "medium": sample.medium,
-    }
 
 
 def hours_since_seeding(sample: Sample | None, moment: datetime | None) -> float:

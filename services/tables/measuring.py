@@ -18,8 +18,9 @@ from monitor.frames.samples import read_samples
 from monitor.segmentation.advice import warning
 from services.tables.columns import TABLES
 from services.tables.files import Table, Value, describe, load_pyarrow, open_table
-from services.tables.flasks import Flask, hours_since_seeding, sample_columns
+from services.tables.flasks import Flask, hours_since_seeding
 from services.tables.masks import Masking, Masks, by_segmenter, from_folder
+from services.tables.rows import cell_rows, sample_columns
 from services.tables.sources import Source, find_sources
 
 GATE_UM = 30.0
@@ -126,7 +127,7 @@ class _Series:
         features = measure(frame, masks.cells, masks.nuclei, families=tuple(FAMILIES))
         motion = flask.take(source, features, passes=masks.quality.passes) if flask else {}
         key = _key_columns(source, flask)
-        for row in _cell_rows(masks, features, motion):
+        for row in cell_rows(masks.names.tolist(), features, motion):
             cells.add(key | row)
         frames.add(key | _frame_row(source, flask, frame, masks, features, made_by))
         covered = f"{100 * masks.quality.confluency:.0f} % covered"
@@ -155,18 +156,6 @@ def _key_columns(source: Source, flask: Flask | None) -> dict[str, Value]:
         "acquired_at": source.acquired_at.isoformat() if source.acquired_at else None,
         "series_hours": source.hours - began if source.hours is not None and began is not None else None,
     }
-
-
-def _cell_rows(masks: Masks, features: FrameFeatures, motion: Mapping[str, list[Value]]) -> list[dict[str, Value]]:
-    columns: dict[str, list[Value]] = {
-        "cell": masks.names.tolist(),
-        "centroid_y_um": features.centroids_um[:, 0].tolist(),
-        "centroid_x_um": features.centroids_um[:, 1].tolist(),
-        "touches_border": (~features.whole).tolist(),
-        **motion,
-        **{name: column.tolist() for name, column in features.cells.items()},
-    }
-    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 def _frame_row(

@@ -5,6 +5,7 @@ Pictures are phantoms with their true outlines in place of a network's; features
 
 import hashlib
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -69,20 +70,25 @@ def pictures(end: datetime) -> list[Picture]:
 def make_page_state(home: Path, end: datetime, wall_frames: int = WALL_FRAMES) -> StateFolder:
     """Make state and watched folder under `home`; the newest frames are of `end`."""
     state = record_wall(home / "state", wall_plans(FLASKS - 2), wall_frames, end)
+    record_pictures(home, state, pictures(end), end)
+    with Ledger(state.ledger) as ledger:
+        empty = _arrived(Picture(EMPTY, "p1", end, 9, "first"), b"", (256, 256), 1.1)
+        ledger.add([_in_ledger(empty), _refused(home / "frames")], end)
+    return state
+
+
+def record_pictures(home: Path, state: StateFolder, taken: Sequence[Picture], end: datetime) -> None:
+    """Write pictures into the watched folder `home / "frames"`, and into a state folder what a run keeps of them."""
     watch = home / "frames"
     (state.root / "settings.json").write_text(f'{{"watch": {{"folder": "{watch.as_posix()}"}}}}')
     model = load_model(DEMO, rehearse=False)
     folder = FlaskFolder(CultureSettings())
     with SqliteRecord(state.record) as record, Ledger(state.ledger) as ledger:
-        for picture in pictures(end):
+        for picture in taken:
             fact, row = _seen(picture, watch, state, model)
             record.put_segmentations([fact])
             ledger.add([_in_ledger(fact.frame)], end)
             bring_in(record, folder, row)
-        ledger.add(
-            [_in_ledger(_arrived(Picture(EMPTY, "p1", end, 9, "first"), b"", (256, 256), 1.1)), _refused(watch)], end
-        )
-    return state
 
 
 def bring_in(record: SqliteRecord, folder: FlaskFolder, row: CultureRow) -> None:
