@@ -124,5 +124,5 @@ def _through(x: NDArray[np.float32], knots: NDArray[np.float64], values: NDArray
     index = position.astype(np.int64)
     part = position - index
     ease = part * part * (3.0 - 2.0 * part)
-    curve: NDArray[np.float64] = values[index] * (1.0 - ease) + values[index + 1] * ease
+    curve: NDArray[np.float32] = (values[index] * (1.0 - ease) + values[index + 1] * ease).astype(np.float32)
     return curve
