@@ -26,6 +26,7 @@ from scipy.stats import chi2
 from monitor.culture.potency import PotencyWatch
 from monitor.culture.settings import CultureSettings
 from monitor.drift.cusum import LowerCusum
+from services.figure import BLUE, SOFT, image_of, new_figure, plain
 
 FLASKS, DAYS, PER_DAY = 24, 30, 96
 FRAMES = DAYS * PER_DAY
@@ -244,54 +245,33 @@ def floods() -> list[dict[str, Any]]:
 
 def draw(measures: list[dict[str, Any]], names: list[str], file: Path) -> None:
     """Draw false alarms against delay: a dot for each watcher without memory in the series, a square with 0.5."""
-    from PIL import Image, ImageDraw, ImageFont
-
-    width, height, margin = 900, 540, 90
-    image = Image.new("RGB", (width, height), "white")
-    pen, font = ImageDraw.Draw(image), ImageFont.load_default(16)
+    figure = new_figure(900, 540)
+    axes = figure.subplots()
+    plain(axes, "dot: frames err apart; square: neighbouring frames err together (0.5)")
     values = {row["name"]: row["value"] for row in measures}
-    points = []
     for name in names:
         suffix = "" if name == "ours" else f"_{name}"
-        rates = values[f"false_alarms_per_week_24_flasks{suffix}"], values[f"false_alarm_factor_ar05{suffix}"]
         delay = values[f"delay_frames_1_sigma{suffix}"]
-        if delay is not None:
-            points.append((name, rates, delay))
-    reach = 1.15 * max(delay for _, _, delay in points)
-
-    def place(rate: float, delay: float) -> tuple[float, float]:
-        share = (math.log10(max(rate, 0.01)) + 2.0) / 5.0
-        return margin + share * (width - 2 * margin), height - margin - delay / reach * (height - 2 * margin)
-
-    pen.line([(margin, margin), (margin, height - margin), (width - margin, height - margin)], fill="black", width=2)
-    for power in range(-2, 4):
-        x, y = place(10.0**power, 0.0)
-        pen.line([(x, y), (x, y + 6)], fill="black")
-        pen.text((x - 14, y + 10), f"{10.0**power:g}", fill="black", font=font)
-    for tick in range(0, int(reach) + 1, 10):
-        x, y = place(0.01, float(tick))
-        pen.line([(x - 6, y), (x, y)], fill="black")
-        pen.text((x - 38, y - 9), str(tick), fill="black", font=font)
-    x, _ = place(1.0, 0.0)
-    pen.line([(x, margin), (x, height - margin)], fill="#bbbbbb")
-    pen.text((x + 6, margin - 4), "budget", fill="#777777", font=font)
-    for name, rates, delay in points:
-        ours = name == "ours"
-        colour = "#c0392b" if ours else "#2c5f8a"
-        (still, y), (remembering, _) = place(rates[0], delay), place(rates[1], delay)
-        pen.line([(still, y), (remembering, y)], fill=colour, width=2)
-        pen.ellipse([(still - 6, y - 6), (still + 6, y + 6)], fill=colour)
-        pen.rectangle([(remembering - 5, y - 5), (remembering + 5, y + 5)], outline=colour, fill="white", width=2)
-        pen.text((still - 4, y - 32 if ours else y + 10), "cellvigil" if ours else name, fill=colour, font=font)
-    texts = (
-        ((width / 2 - 170, height - 40), "false alarms a week, 24 healthy simulated flasks", "black"),
-        ((margin, 20), "frames until a fall of one standard deviation is found", "black"),
-        ((margin, 44), "dot: frames err apart; square: neighbouring frames err together (0.5)", "#555555"),
-    )
-    for at, text, colour in texts:
-        pen.text(at, text, fill=colour, font=font)
+        if delay is None:
+            continue
+        of_series = ("false_alarms_per_week_24_flasks", "false_alarm_factor_ar05")
+        still, together = (max(values[f"{kind}{suffix}"], 0.01) for kind in of_series)
+        colour, away = ("#c0392b", 9) if name == "ours" else (BLUE, -18)
+        axes.plot([still, together], [delay, delay], color=colour, clip_on=False)
+        axes.plot(still, delay, "o", color=colour, clip_on=False)
+        axes.plot(together, delay, "s", color=colour, markerfacecolor="white", clip_on=False)
+        shown = "cellvigil" if name == "ours" else name
+        axes.annotate(shown, (still, delay), (0, away), textcoords="offset points", color=colour)
+    axes.axvline(1.0, color=SOFT, linewidth=1.0)
+    axes.annotate("budget", (1.0, 0.5), (4, 0), textcoords="offset points", color=SOFT)
+    axes.spines[["left", "bottom"]].set_visible(True)
+    axes.set(xscale="log", xlim=(0.01, 1000.0), ylim=(0.0, 1.15 * axes.get_ylim()[1]))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_tick_params(which="minor", size=0)
+    axes.set_xlabel("false alarms a week, 24 healthy simulated flasks")
+    axes.set_ylabel("frames until a fall of one standard deviation is found")
     file.parent.mkdir(parents=True, exist_ok=True)
-    image.save(file)
+    image_of(figure).save(file)
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ COPY .ci/constraints.txt /tmp/constraints.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY monitor monitor
 COPY services services
-RUN pip install ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} --constraint /tmp/constraints.txt ".[pdf]"
+RUN pip install ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} --constraint /tmp/constraints.txt ".[mqtt,pdf,plot]"
 
 FROM ${PYTHON_IMAGE}
 # lightgbm's wheel does not bring the OpenMP runtime; Pango and a font are for reports as PDF.

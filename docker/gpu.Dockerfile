@@ -8,14 +8,14 @@
 #
 # torch-tensorrt asks pip for TensorRT's libraries, which the public Python index only points to: pip must be able to
 # reach NVIDIA's own package index, given as NVIDIA_INDEX. Where that is not possible, give a BASE_IMAGE that has
-# libnvinfer of the row's version and EXTRA="" : then torch.compile is the GPU engine until `cellvigil doctor` in the
+# libnvinfer of the row's version and EXTRA="[mqtt,plot]" : then torch.compile is the GPU engine until `cellvigil doctor` in the
 # container finds Torch-TensorRT.
 #   docker build -f docker/gpu.Dockerfile --build-arg NVIDIA_INDEX=ADDRESS -t cellvigil:gpu .
 ARG BASE_IMAGE=nvidia/cuda:13.0.1-base-ubuntu24.04
 
 FROM ${BASE_IMAGE}
 ARG NVIDIA_INDEX=""
-ARG EXTRA="[gpu]"
+ARG EXTRA="[gpu,mqtt,plot]"
 ARG TORCH_MINOR=2.11
 # g++ and the Python headers are what torch.compile builds its kernels' launchers with.
 RUN apt-get update \

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from monitor.engine.buckets import BucketedEngine
-from monitor.engine.folding import Affine, affine_of, folded
 from monitor.errors import EngineFailure
 from monitor.network.decoder import Refine
+from monitor.network.folding import Affine, affine_of, folded
 from monitor.network.preact import PreActBottleneck
 from monitor.network.segnet import SegmentationNetwork
 

@@ -7,7 +7,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from monitor.engine.folding import Affine
+from monitor.network.folding import Affine
 
 BLOCK = 2048
 WARPS = 8

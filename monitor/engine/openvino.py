@@ -1,6 +1,6 @@
 """The network on a CPU with OpenVINO: the same maps as eager, about twice as fast, and three times that in 8 bits.
 
-In fp32 the last convolutions are our own (`fine_decoder`): they take half the time that they took there.
+In fp32 the last convolutions are our own (`monitor.winograd`): they take half the time that they took there.
 
 The 8-bit network is quantised after training by NNCF on the shipped calibration frames, once per weights, and kept in
 the engine store. So is the network as OpenVINO reads it: converting takes ten seconds, which a worker that was killed
@@ -26,8 +26,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from monitor.engine import fine_decoder
-from monitor.engine.fine_decoder import CoarseHalf, FineDecoder
 from monitor.engine.hardware import processor
 from monitor.engine.store import BuiltFor, EngineStore, kept_digest
 from monitor.engine.views import calibration_views, views_digest
@@ -36,6 +34,8 @@ from monitor.frames.normalize import normalize
 from monitor.frames.resample import pad_to_multiple
 from monitor.network import segnet
 from monitor.network.segnet import Map, SegmentationNetwork
+from monitor.winograd import fine_decoder
+from monitor.winograd.fine_decoder import CoarseHalf, FineDecoder
 
 if TYPE_CHECKING:
     import openvino

@@ -11,13 +11,22 @@ from services.assays.log import AssayLog
 from services.assays.score import BiomarkerAgreement, recorded_results, score
 from services.assays.words import coverage_in_words, models_of, ranged, say
 from services.demo_model import OF_DEMO, is_of_demo, warn_of_demo
+from services.figure import check_matplotlib
 from services.state_folder import recorded_state
 from services.whole_file import write_png, write_whole
 
 
 def report_command(states: Sequence[Path], last: int, json_file: Path | None, plot: Path | None) -> int:
-    """Print, write and draw the agreement of every biomarker; return the exit code."""
+    """Print, write and draw the agreement of every biomarker; return the exit code.
+
+    Raises
+    ------
+    SettingsError
+        A file cannot be written, or a picture is wanted and matplotlib is missing.
+    """
     console = Console()
+    if plot is not None:
+        check_matplotlib()
     recorded = recorded_results(states)
     results = [one.result for one in recorded]
     found = score(recorded, last)

@@ -21,6 +21,7 @@ from services.bench.report import Bench, Report, report_of, with_load
 from services.bench.stages import time_stages
 from services.bench.table import show
 from services.chain.memory import keep_freed_memory
+from services.figure import check_matplotlib
 from services.whole_file import write_json
 
 
@@ -30,13 +31,15 @@ def bench(plan: Plan, engines: Path, *, json_file: Path | None, plot_file: Path 
     Raises
     ------
     SettingsError
-        The folder of a file to write does not exist.
+        The folder of a file to write does not exist, or a picture is wanted and matplotlib is missing.
     EngineFailure
         No engine ran, or no frame came through.
     """
     for file in (json_file, plot_file):
         if file is not None and not file.resolve().parent.is_dir():  # said before the measurement, not after it
             raise SettingsError(f"{file} cannot be written: its folder does not exist; create it", reason="no_folder")
+    if plot_file is not None:
+        check_matplotlib()
     console = Console()
     keep_freed_memory()  # as the workers do
     report = measured(plan, engines, Teller(console))

@@ -15,6 +15,7 @@ from monitor.potency.bundle import verify_bundle
 from monitor.potency.model import DEMO
 from monitor.whole_file import write_whole
 from services.chain.supervisor import Supervisor, SupervisorReport, WorkerSpec, worker_command
+from services.delivery.mqtt import check_paho
 from services.settings import Settings
 from services.state_folder import StateFolder
 from services.store.ledger import Ledger
@@ -62,8 +63,12 @@ def run(
     ------
     ModelRefused
         The potency model is not the one that was released: before anything is started.
+    SettingsError
+        There are MQTT brokers to tell, and no library that speaks to them.
     """
     verify_bundle(settings.predictor.model or DEMO)
+    if settings.notifier.mqtt:
+        check_paho()
     state = StateFolder(settings.state.resolve())
     state.create()
     server = ensure_server(state.root, settings.server)

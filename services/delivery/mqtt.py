@@ -1,15 +1,15 @@
-"""Alarms to an MQTT broker: a publisher of MQTT 3.1.1 (OASIS standard, 2014) with QoS 1, and nothing else of it.
+"""Alarms to an MQTT broker (`pip install "cellvigil[mqtt]"`): MQTT 3.1.1 with QoS 1, by paho-mqtt.
 
 Each notification is one short connection: CONNECT, PUBLISH, wait for PUBACK, DISCONNECT. The payload is the JSON of the
 webhook. A broker hands it on at least once; `event_id` or `group_id` tells doubles.
 """
 
-import socket
+import math
 import ssl
-import struct
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 from monitor.errors import SettingsError
 from services.delivery.address import is_loopback
@@ -18,19 +18,12 @@ from services.delivery.webhook import SHOWN_MOST, read_secret
 from services.settings import MqttSettings
 from services.telemetry import printable
 
-CONNECT, CONNACK, PUBLISH_QOS1, PUBACK, DISCONNECT = 0x10, 0x20, 0x32, 0x40, 0xE0
-CLEAN_SESSION, WITH_PASSWORD, WITH_USER = 0x02, 0x40, 0x80
-PACKET_ID = 1
-KEEP_ALIVE_S = 30
-LENGTH_BYTES_MOST = 4
-REFUSALS = {
-    1: "speaks another version of MQTT",
-    2: "refuses the client_id",
-    3: "is not available now",
-    4: "refuses user or password",
-    5: "does not allow this client",
-}
-FOR_NOW = 3
+if TYPE_CHECKING:
+    from paho.mqtt.client import Client
+    from paho.mqtt.reasoncodes import ReasonCode
+
+NOT_NOW = 136
+"""The answer of a broker that is not available at the moment; any other refusal stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +40,10 @@ class Mqtt:
         Raises
         ------
         SettingsError
-            Messages would travel unprotected, user and password do not come together, or the file cannot be used.
+            paho-mqtt is not installed, messages would travel unprotected, user and password do not come together, or
+            the file cannot be used.
         """
+        check_paho()
         shown = f"mqtt {settings.host}:{settings.port}"
         if not (settings.tls or is_loopback(settings.host)):
             raise SettingsError(f"{shown}: set tls; without it only a broker on this machine will do", reason="mqtt")
@@ -69,88 +64,77 @@ class Mqtt:
 
     def send(self, event: Notice) -> None:
         """Publish; return when the broker has acknowledged, else raise `DeliveryFailed`."""
+        answers: list[ReasonCode] = []
+        client = self._client(answers)
         try:
-            with self._connect() as broker:
-                self._talk(broker, event.model_dump_json().encode())
+            client.connect(self.settings.host, self.settings.port, keepalive=math.ceil(self.settings.timeout_s))
+            self._talk(client, event.model_dump_json().encode(), answers)
         except (OSError, ValueError) as error:
             told = f"{self.settings.host}: {type(error).__name__}: {error}"
             raise DeliveryFailed(printable(told)[:SHOWN_MOST]) from error
+        finally:
+            client.disconnect()
 
-    def _connect(self) -> socket.socket:
+    def _client(self, answers: "list[ReasonCode]") -> "Client":
+        """Return a client that is not connected yet and puts the broker's answer to CONNECT into `answers`."""
+        from paho.mqtt.client import Client
+        from paho.mqtt.enums import CallbackAPIVersion
+
+        def answered(client: Client, data: Any, flags: Any, reason: "ReasonCode", more: Any) -> None:  # noqa: ANN401 (paho's)
+            answers.append(reason)
+
         chosen = self.settings
-        plain = socket.create_connection((chosen.host, chosen.port), timeout=chosen.timeout_s)
-        if not chosen.tls:
-            return plain
-        try:
-            return ssl.create_default_context().wrap_socket(plain, server_hostname=chosen.host)
-        except BaseException:
-            plain.close()
-            raise
+        client = Client(CallbackAPIVersion.VERSION2, client_id=chosen.client_id, reconnect_on_failure=False)
+        client.on_connect = answered
+        client.connect_timeout = chosen.timeout_s
+        if chosen.tls:
+            client.tls_set_context(ssl.create_default_context())
+        if chosen.user is not None and self.password is not None:
+            # by its annotation a str, which paho encodes; what a file holds need be no text, and bytes go as they are
+            client.username_pw_set(chosen.user, self.password)  # type: ignore[arg-type]
+        return client
 
-    def _talk(self, broker: socket.socket, payload: bytes) -> None:
-        user, password = self.settings.user, self.password
-        flags, identity = CLEAN_SESSION, _text(self.settings.client_id.encode())
-        if user is not None and password is not None:
-            flags |= WITH_USER | WITH_PASSWORD
-            identity += _text(user.encode()) + _text(password)
-        broker.sendall(packet(CONNECT, _text(b"MQTT") + struct.pack("!BBH", 4, flags, KEEP_ALIVE_S) + identity))
-        code = _expect(broker, CONNACK)[1]
-        if code:
-            why = REFUSALS.get(code, f"answers {code}")
-            raise DeliveryFailed(f"{self.settings.host} {why}", refused=code != FOR_NOW)
-        topic = _text(self.settings.topic.encode())
-        broker.sendall(packet(PUBLISH_QOS1, topic + struct.pack("!H", PACKET_ID) + payload))
-        if _expect(broker, PUBACK) != struct.pack("!H", PACKET_ID):
-            raise ValueError("the broker acknowledged another message")
-        broker.sendall(packet(DISCONNECT, b""))
+    def _talk(self, client: "Client", payload: bytes, answers: "list[ReasonCode]") -> None:
+        def settled() -> bool:
+            if answers and answers[0].is_failure:
+                why = f"{self.settings.host} refuses: {answers[0]}"
+                raise DeliveryFailed(why, refused=answers[0].value != NOT_NOW)
+            return bool(answers)
+
+        self._until(client, settled)
+        told = client.publish(self.settings.topic, payload, qos=1)
+        self._until(client, lambda: told.is_published())
+
+    def _until(self, client: "Client", done: Callable[[], bool]) -> None:
+        """Let the client read and write until something is so.
+
+        Raises
+        ------
+        OSError
+            The connection broke, or it took longer than `timeout_s`.
+        """
+        from paho.mqtt.client import error_string
+
+        ends = time.monotonic() + self.settings.timeout_s
+        while not done():
+            left = ends - time.monotonic()
+            if left <= 0.0:
+                raise TimeoutError("the broker does not answer")
+            code = client.loop(left)
+            if code and not done():
+                raise ConnectionError(error_string(code))
 
 
-def packet(kind: int, body: bytes) -> bytes:
-    """Return a control packet: its kind and flags, the length in base 128, the body.
-
-    >>> packet(0xE0, b"").hex(), packet(0x32, bytes(200))[:3].hex()
-    ('e000', '32c801')
-    """
-    length, left = bytearray(), len(body)
-    while True:
-        left, digit = divmod(left, 128)[0], left % 128
-        length.append(digit | (0x80 if left else 0))
-        if not left:
-            return bytes([kind]) + bytes(length) + body
-
-
-def read_packet(read: Callable[[int], bytes]) -> tuple[int, bytes]:
-    """Return kind with flags, and body, of the next control packet; `read` gives exactly as many bytes as asked.
+def check_paho() -> None:
+    """Refuse brokers where the library that speaks to them is missing.
 
     Raises
     ------
-    ValueError
-        The length is none.
+    SettingsError
+        With the extra that brings it.
     """
-    kind, length = read(1)[0], 0
-    for place in range(LENGTH_BYTES_MOST):
-        digit = read(1)[0]
-        length |= (digit & 0x7F) << (7 * place)
-        if not digit & 0x80:
-            return kind, read(length)
-    raise ValueError("the other side does not speak MQTT")
-
-
-def _expect(broker: socket.socket, kind: int) -> bytes:
-    def exactly(count: int) -> bytes:
-        got = b""
-        while len(got) < count:
-            part = broker.recv(count - len(got))
-            if not part:
-                raise ConnectionError("the broker hung up")
-            got += part
-        return got
-
-    found, body = read_packet(exactly)
-    if found != kind or len(body) != 2:  # CONNACK and PUBACK both have two bytes
-        raise ValueError(f"the broker answers with a packet of kind {found:#04x}")
-    return body
-
-
-def _text(value: bytes) -> bytes:
-    return struct.pack("!H", len(value)) + value
+    try:
+        import paho.mqtt.client  # noqa: F401 (whether it is there)
+    except ImportError as error:
+        message = 'notifier.mqtt needs paho-mqtt: pip install "cellvigil[mqtt]"'
+        raise SettingsError(message, reason="mqtt") from error

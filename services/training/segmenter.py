@@ -8,6 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from safetensors.torch import load_file
 from torch import Tensor
 
+from monitor.errors import SettingsError
 from monitor.network.checkpoint import DecodeSettings, load_network
 from monitor.network.segnet import SegmentationNetwork
 from monitor.segmentation.segmenter import Segmenter
@@ -47,7 +48,7 @@ def train_segmenter(plan: Plan, json_file: Path | None) -> int:
     network.load_state_dict(averaged)
     decode = choose_decode(network, settings, decode, material.learnt[:DECODE_FIELDS])
     after = _verdict(segmenter_of(network, settings, decode), material)
-    draw_curves(Record(plan.out / "curve.jsonl").rows()).save(plan.out / "curves.png")
+    _draw(plan, console)
     console.print(before_after(before, after))
     if json_file is not None:
         report = {"before": before.report(), "after": after.report()}
@@ -59,6 +60,14 @@ def train_segmenter(plan: Plan, json_file: Path | None) -> int:
     card = plan.out / "segmenter.json"
     console.print(f"weights and card in {card}; use them with segmenter.weights or --weights {card}", soft_wrap=True)
     return 0
+
+
+def _draw(plan: Plan, console: Console) -> None:
+    """Draw the curves; what was learnt is not held up where there is nothing to draw with."""
+    try:
+        draw_curves(Record(plan.out / "curve.jsonl").rows()).save(plan.out / "curves.png")
+    except SettingsError as error:
+        console.print(f"no curves.png: {error}", markup=False, highlight=False)
 
 
 def _beginning(plan: Plan) -> tuple[Mapping[str, Tensor] | None, TrainSettings, DecodeSettings]:

@@ -14,7 +14,7 @@ from scipy.stats import binomtest
 
 from monitor.potency.model import DEMO, load_model
 from services.assays.log import read_facts
-from services.assays.picture import BLOCK_PX, INSIDE, OUTSIDE, WIDTH_PX
+from services.assays.picture import BLOCK_PX, WIDTH_PX
 from services.state_folder import StateFolder
 from services.store.record_sqlite import SqliteRecord
 
@@ -92,7 +92,7 @@ def test_the_picture_shows_results_inside_and_outside(assay: Assay, tmp_path: Pa
     add(assay, tmp_path, moved(later, 8.0))
     report(assay, tmp_path, "--plot", tmp_path / "report.png")
     pixels = pixels_of(tmp_path / "report.png")
-    for colour in (INSIDE, OUTSIDE):
+    for colour in ((40, 90, 160), (200, 80, 30)):
         near = (np.abs(pixels.astype(int) - colour).max(axis=2) < 12).sum()
         assert near > 300
 

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from cases.bench_report import report
 
-from services.bench.plot import BLUE, LIMIT, WIDTH_PX, draw
+from services.bench.plot import WIDTH_PX, draw
+
+BLUE, LIMIT = (40, 90, 160), (200, 80, 30)
 
 
 @pytest.mark.parametrize("loaded", [True, False])

@@ -1,6 +1,10 @@
 import contextlib
 import json
+import shutil
 import socket
+import ssl
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,9 +15,10 @@ from mqtt_broker import Broker
 from pydantic import ValidationError
 
 from monitor.errors import SettingsError
-from services.delivery.mqtt import Mqtt, packet, read_packet
+from services.chain.run import run
+from services.delivery.mqtt import Mqtt
 from services.delivery.receiver import DeliveryFailed
-from services.settings import MqttSettings
+from services.settings import MqttSettings, NotifierSettings, Settings
 
 
 def mqtt_to(port: int, **more: Any) -> Mqtt:
@@ -41,7 +46,7 @@ def test_what_the_broker_answers_decides_whether_trying_again_helps(code: int, r
 
 
 def test_what_was_not_acknowledged_is_tried_again() -> None:
-    with Broker(hang_up=True) as broker, pytest.raises(DeliveryFailed, match="hung up") as failed:
+    with Broker(hang_up=True) as broker, pytest.raises(DeliveryFailed, match="lost") as failed:
         mqtt_to(broker.port).send(alarm(1))
     assert not failed.value.refused
     with pytest.raises(DeliveryFailed):
@@ -60,22 +65,55 @@ def test_who_does_not_speak_mqtt_is_told_apart() -> None:
 
         thread = threading.Thread(target=answer)
         thread.start()
-        with pytest.raises(DeliveryFailed, match="kind 0x48"):
+        with pytest.raises(DeliveryFailed, match="protocol"):
             mqtt_to(server.getsockname()[1]).send(alarm(1))
         thread.join()
 
 
-@pytest.mark.parametrize("length", [0, 1, 127, 128, 16_383, 16_384, 2_097_152])
-def test_packets_of_any_length_are_read_back(length: int) -> None:
-    whole, at = packet(0x32, bytes(length)), 0
+def test_who_says_nothing_is_not_waited_for_longer_than_the_setting_says() -> None:
+    with Broker(silent=True) as broker, pytest.raises(DeliveryFailed, match="does not answer") as failed:
+        Mqtt.of(MqttSettings(host="127.0.0.1", port=broker.port, tls=False, timeout_s=0.3)).send(alarm(1))
+    assert not failed.value.refused
 
-    def read(count: int) -> bytes:
-        nonlocal at
-        at += count
-        return whole[at - count : at]
 
-    assert read_packet(read) == (0x32, bytes(length))
-    assert at == len(whole)
+# paho leaves the socket of a handshake that failed to Python, which closes it with a warning
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_tls_checks_the_brokers_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl, which makes the test's certificate, is not installed")
+    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days"]
+    made += ["2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    subprocess.run([*made, "-keyout", "key.pem", "-out", "cert.pem"], cwd=tmp_path, check=True, capture_output=True)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    with Broker(tls=tls) as broker:
+        mqtt = Mqtt.of(MqttSettings(host="localhost", port=broker.port, timeout_s=5.0))
+        with pytest.raises(DeliveryFailed, match="certificate"):
+            mqtt.send(alarm(1))
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+        mqtt.send(alarm(1))
+    assert len(broker.published) == 1
+
+
+def test_a_password_is_in_no_text(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "password"
+    file.write_text("opensesame")
+    file.chmod(0o600)
+    with caplog.at_level("DEBUG"), Broker(code=4) as broker, pytest.raises(DeliveryFailed) as failed:
+        mqtt = mqtt_to(broker.port, user="lab", password_file=file)
+        mqtt.send(alarm(1))
+    assert "opensesame" not in repr(mqtt) + str(failed.value) + caplog.text
+
+
+def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "paho.mqtt.client", None)
+    told = MqttSettings(host="127.0.0.1", tls=False)
+    with pytest.raises(SettingsError, match=r"cellvigil\[mqtt\]"):
+        Mqtt.of(told)
+    settings = Settings(state=tmp_path / "state", notifier=NotifierSettings(mqtt=(told,)))
+    with pytest.raises(SettingsError, match=r"cellvigil\[mqtt\]"):
+        run(settings, threading.Event())
+    assert not settings.state.exists()
 
 
 def test_settings_that_cannot_be_meant_are_refused() -> None:

@@ -1,7 +1,7 @@
 """The network in two parts for a CPU: what a library runs best, and the wide planes at the end, which are quicker here.
 
 Four fifths of the decoder's time go into five convolutions of 3 x 3 on the planes of stride 8, 4 and 2. They and what
-lies between them run as Winograd convolutions of our own (see `winograd`), all before them wherever `CoarseHalf` is
+lies between them run as Winograd convolutions of our own (see `convolution`), all before them wherever `CoarseHalf` is
 converted to.
 """
 
@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from monitor.engine.folding import folded
-from monitor.engine.winograd import Pointwise, Winograd
-from monitor.engine.winograd_tiles import LANES
 from monitor.network.decoder import Refine, TopDownDecoder
+from monitor.network.folding import folded
 from monitor.network.segnet import SegmentationNetwork
 from monitor.side_by_side import CORES
+from monitor.winograd.convolution import Pointwise, Winograd
+from monitor.winograd.tiles import LANES
 
 Plane = NDArray[np.float32]
 

@@ -4,7 +4,7 @@ F(4 x 4, 3 x 3) after Lavin & Gray 2016, "Fast algorithms for convolutional neur
 come from 6 x 6 of the source with 36 multiplications instead of 144. Numba's own loops came out a third slower than
 these: vectors are written out, as many channels at a time as a register of the processor holds.
 
-All take addresses and distances in bytes, and check nothing: `winograd` is the way in.
+All take addresses and distances in bytes, and check nothing: `convolution` is the way in.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -13,7 +13,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.engine.winograd_tiles import (
+from monitor.side_by_side import shares, side_by_side
+from monitor.winograd.tiles import (
     LANES,
     ROWS,
     gather_tile,
@@ -23,7 +24,6 @@ from monitor.engine.winograd_tiles import (
     spread_raised_tile,
     spread_tile,
 )
-from monitor.side_by_side import shares, side_by_side
 
 Plane = NDArray[np.float32]
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from monitor.engine.fine_decoder import CoarseHalf, FineDecoder
-from monitor.engine.winograd import CHUNK, Pointwise, Winograd
-from monitor.engine.winograd_tiles import LANES
 from monitor.network.segnet import SegmentationNetwork
+from monitor.winograd.convolution import CHUNK, Pointwise, Winograd
+from monitor.winograd.fine_decoder import CoarseHalf, FineDecoder
+from monitor.winograd.tiles import LANES
 
 WORST = 3e-5
 """Share of the largest value that the transforms in float32 may be off."""
