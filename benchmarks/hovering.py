@@ -27,7 +27,7 @@ from monitor.messages import (
 )
 from monitor.segmentation.quality import QualitySettings
 from services.delivery.outbox import Outbox
-from services.delivery.pace import Pace
+from services.delivery.rate_limit import Pace
 from services.settings import NotifierSettings
 
 START, STEP = datetime(2026, 3, 10, tzinfo=UTC), timedelta(minutes=15)

@@ -13,7 +13,7 @@ from monitor.features.population import crowding, fractions, summarise
 from monitor.features.shape import Shapes, eccentricity_of, measure_shapes
 from monitor.frames.frame import Frame
 from monitor.frames.hidden import hidden_in
-from monitor.side_by_side import both
+from monitor.parallel import both
 
 THIN_PX = 0.01
 """A minor axis below this is that of a line one pixel wide, which has no aspect ratio."""

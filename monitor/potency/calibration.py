@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
-from monitor.potency.familiarity import Familiarity
+from monitor.potency.applicability import ApplicabilityDomain
 
 Matrix = NDArray[np.float64]
 NEWTON_STEPS = 50
@@ -126,7 +126,7 @@ class Calibration(BaseModel):
 
     intervals: dict[str, Interval] = {}
     probabilities: dict[str, Platt] = {}
-    familiarity: Familiarity
+    familiarity: ApplicabilityDomain
 
 
 def logistic(margin: Matrix) -> Matrix:

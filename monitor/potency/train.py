@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import SettingsError
+from monitor.potency.applicability import ApplicabilityDomain
 from monitor.potency.biomarker import BiomarkerSpec, file_names
 from monitor.potency.boosting import Grower
 from monitor.potency.bundle import Bundle, ModelSpec
@@ -17,7 +18,6 @@ from monitor.potency.conditions import Conditions
 from monitor.potency.contract import FeatureContract
 from monitor.potency.crossval import Samples, fit_final, fit_meaning, heads_to_grow, hold_out
 from monitor.potency.density import DensityAdjustment
-from monitor.potency.familiarity import Familiarity
 from monitor.potency.folds import grouped_folds, plain_folds
 from monitor.potency.model import write_bundle
 from monitor.potency.place import whole_folder
@@ -199,7 +199,7 @@ def _bundle(
     calibration = Calibration(
         intervals={part.spec.name: part.meaning for part in kept if isinstance(part.meaning, Interval)},
         probabilities={part.spec.name: part.meaning for part in kept if isinstance(part.meaning, Platt)},
-        familiarity=Familiarity.fit(names, rows, plan.false_alarm, fold, 1.0 / counts[which]),
+        familiarity=ApplicabilityDomain.fit(names, rows, plan.false_alarm, fold, 1.0 / counts[which]),
     )
     trees = {file: text for part in kept for file, text in part.trees.items()}
     return Bundle(spec, calibration, FeatureContract.of_table(table.features), card, trees)

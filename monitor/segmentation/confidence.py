@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.network.checkpoint import CONFIDENCE_COLUMNS, CellConfidence
-from monitor.side_by_side import bands, side_by_side
+from monitor.parallel import bands, in_parallel
 
 ONE: Final = 1024
 """Probabilities are summed in whole parts of this: their sums come out the same in any order, on any device."""
@@ -36,7 +36,7 @@ def evidence(
         (Y, X) float32 smoothed centre map; what it holds outside cells is never looked at.
     """
     count = int(cells.max(initial=0))
-    found = side_by_side(
+    found = in_parallel(
         [partial(_sums, cells, cell, boundary, height, count, *band, _PARTS) for band in bands(cells.shape)]
     )
     sums, peaks = np.sum([some for some, _ in found], axis=0), np.maximum.reduce([some for _, some in found])
@@ -71,7 +71,7 @@ def without_unsure(cells: NDArray[np.int32], kept: NDArray[np.bool_]) -> NDArray
     if kept.all():
         return cells
     left, names = np.empty_like(cells), renamed(kept)
-    side_by_side([partial(_look_up, cells[first:last], names, left[first:last]) for first, last in bands(cells.shape)])
+    in_parallel([partial(_look_up, cells[first:last], names, left[first:last]) for first, last in bands(cells.shape)])
     return left
 
 

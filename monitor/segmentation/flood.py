@@ -20,8 +20,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.parallel import THREADS, in_parallel
 from monitor.segmentation.runs import root, runs_of
-from monitor.side_by_side import THREADS, side_by_side
 
 LEVELS = 4096
 ENOUGH_PX = 50_000
@@ -73,7 +73,7 @@ def flood(
         held = values[parts[share[0]] : parts[share[1]]]
         return float(held.min()), float(held.max())
 
-    lows, highs = zip(*side_by_side([partial(gather, share) for share in shares]), strict=True)
+    lows, highs = zip(*in_parallel([partial(gather, share) for share in shares]), strict=True)
     low, high = min(lows), max(highs)
     step = max(high - low, 1e-6) / (LEVELS - 1)
     lowest = 0 if least_peak <= low else int((min(least_peak, 2.0 * abs(high) + 1.0) - low) / step)
@@ -82,7 +82,7 @@ def flood(
     parent, wall, peak, area, name = (np.empty(size, np.int32) for _ in range(5))
     least_rise = int(persistence / step)
 
-    def drown(share: tuple[int, int]) -> None:
+    def flood_share(share: tuple[int, int]) -> None:
         first, last = int(parts[share[0]]), int(parts[share[1]])
         levels = ((values[first:last] - low) / step).astype(np.int32)
         by_place, by_level, by_wall = _ordered(
@@ -93,7 +93,7 @@ def flood(
             least_rise, bump_px, least_px, lowest,
         )  # fmt: skip
 
-    side_by_side([partial(drown, share) for share in shares])
+    in_parallel([partial(flood_share, share) for share in shares])
     labels: NDArray[np.int32] = _named(owner, parent, name, rows, columns)
     return labels
 

@@ -23,10 +23,10 @@ from monitor.frames.resample import factor_of, pad_to_multiple, resample, restor
 from monitor.messages import FrameQuality
 from monitor.network.checkpoint import SHIPPED, DecodeSettings, ModelCard, load_network
 from monitor.network.segnet import PLANES, Map
+from monitor.parallel import THREADS
 from monitor.segmentation.labels import instances_of
 from monitor.segmentation.on_device import LEAST_SIDE_PX, DevicePath, Found
 from monitor.segmentation.quality import Decoded, QualitySettings, assess, verdict
-from monitor.side_by_side import THREADS
 
 DeviceGroup = tuple[tuple[int, ...], str, float]
 """Shape, pixel type and pixel size: what frames of one batch on a device share."""

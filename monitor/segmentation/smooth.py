@@ -6,7 +6,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.side_by_side import bands, side_by_side
+from monitor.parallel import bands, in_parallel
 
 TRUNCATE = 4.0
 """Radius in standard deviations, as in scipy.ndimage."""
@@ -29,8 +29,8 @@ def gaussian_where(values: NDArray[np.float32], sigma_px: float, where: NDArray[
     wanted = _occupied(where.view(np.uint8))
     along, smooth = np.empty_like(values), np.empty_like(values)
     parts = bands(values.shape)
-    side_by_side([partial(_along, values, weights, wanted, *band, along) for band in parts])
-    side_by_side([partial(_down, along, weights, wanted, *band, smooth) for band in parts])
+    in_parallel([partial(_along, values, weights, wanted, *band, along) for band in parts])
+    in_parallel([partial(_down, along, weights, wanted, *band, smooth) for band in parts])
     return smooth
 
 

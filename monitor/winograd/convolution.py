@@ -13,7 +13,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.side_by_side import shares, side_by_side
+from monitor.parallel import in_parallel, shares
 from monitor.winograd.tiles import (
     LANES,
     ROWS,
@@ -100,7 +100,7 @@ class Pointwise:
 def _in_shares(work: Callable[[int, int], None], count: int, threads: int) -> None:
     """Do `work` from 0 to `count` in parts side by side, each of at least `CHUNK`."""
     many = max(1, min(threads, count // CHUNK))
-    side_by_side([partial(work, first, last) for first, last in shares(count, many)])
+    in_parallel([partial(work, first, last) for first, last in shares(count, many)])
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

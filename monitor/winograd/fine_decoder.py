@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from monitor.network.decoder import Refine, TopDownDecoder
 from monitor.network.folding import folded
 from monitor.network.segnet import SegmentationNetwork
-from monitor.side_by_side import CORES
+from monitor.parallel import CORES
 from monitor.winograd.convolution import Pointwise, Winograd
 from monitor.winograd.tiles import LANES
 

@@ -13,7 +13,7 @@ from monitor.errors import SettingsError
 from monitor.messages import AlarmChanged, AlarmStatus, Channel, DriftDetected, PotencyEstimated, RollingEstimate
 from services.alarms.acting import said
 from services.alarms.forecasting import forecast_of, sentences
-from services.alarms.listing import Told, told
+from services.alarms.listing import DeliveryLine, told
 from services.alarms.place import opened
 from services.settings import Settings, settings_of
 from services.store.record_sqlite import SqliteRecord
@@ -54,7 +54,7 @@ def explain_alarm(folder: Path, flask: str, channel: str | None, *, as_json: boo
     return int(not found)
 
 
-def _told(one: Told) -> str:
+def _told(one: DeliveryLine) -> str:
     when, why = f" at {one.at}" if one.at else "", f": {one.last_error}" if one.last_error else ""
     return f"{one.receiver} {one.state}{when}{why}"
 

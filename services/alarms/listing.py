@@ -27,7 +27,7 @@ STYLES = {AlarmStatus.UNACKNOWLEDGED: "red", AlarmStatus.LATCHED: "red", AlarmSt
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class DeliveryLine:
     """What became of the notifications about an alarm at one receiver."""
 
     receiver: str
@@ -54,7 +54,7 @@ class AlarmLine:
     action: str
     respond_by: str | None
     shelved_until: str | None
-    told: tuple[Told, ...]
+    told: tuple[DeliveryLine, ...]
     waiting: tuple[str, ...]
 
 
@@ -93,7 +93,7 @@ def waiting_for(standing: AlarmStanding, actions: Iterable[OperatorActed]) -> tu
     return tuple(f"{acted.action} by {acted.by}" for acted in actions if (acted.flask, acted.channel) == place)
 
 
-def line_of(standing: AlarmStanding, told: Sequence[Told] = (), waiting: tuple[str, ...] = ()) -> AlarmLine:
+def line_of(standing: AlarmStanding, told: Sequence[DeliveryLine] = (), waiting: tuple[str, ...] = ()) -> AlarmLine:
     """Return an alarm as it is listed."""
     raised = standing.raised
     return AlarmLine(
@@ -116,7 +116,7 @@ def line_of(standing: AlarmStanding, told: Sequence[Told] = (), waiting: tuple[s
     )
 
 
-def told(state: StateFolder, standing: AlarmStanding) -> list[Told]:
+def told(state: StateFolder, standing: AlarmStanding) -> list[DeliveryLine]:
     """Return what became of the notifications about an alarm; nothing where no notifier has run."""
     if standing.raised is None:
         return []
@@ -126,7 +126,7 @@ def told(state: StateFolder, standing: AlarmStanding) -> list[Told]:
     except SettingsError:
         return []
     of_raising = [letter for letter in letters if letter.event_id == standing.raised.event_id]
-    return [Told(one.receiver, one.state.value, _text(one.delivered_at), one.last_error) for one in of_raising]
+    return [DeliveryLine(one.receiver, one.state.value, _text(one.delivered_at), one.last_error) for one in of_raising]
 
 
 def show_log(folder: Path, flask: str | None, *, as_json: bool) -> int:

@@ -36,7 +36,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class EntryFile:
     """Entries of a file, and sentences about what of it was left aside."""
 
     entries: list[Entry]
@@ -57,7 +57,7 @@ def entry_of(
     return Entry(flask, biomarker, value_of(value, "--value"), unit, moment, by or whoever(), comment, "", "")
 
 
-def entries_of(path: Path, by: str | None, comment: str) -> Told:
+def entries_of(path: Path, by: str | None, comment: str) -> EntryFile:
     """Return the results of a file, wide or long as for `train potency --assay`, with a column `flask`.
 
     Columns `at`, `by` and `comment` go before what the options say; without `at` a result is of the flask as it was
@@ -79,7 +79,7 @@ def entries_of(path: Path, by: str | None, comment: str) -> Told:
     if not entries:
         message = f"{path} holds no result; add a column for each biomarker, or columns biomarker, value and unit"
         raise SettingsError(message, reason="assay")
-    return Told(entries, notes)
+    return EntryFile(entries, notes)
 
 
 def value_of(text: str, where: str) -> float:

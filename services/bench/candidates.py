@@ -13,7 +13,7 @@ from monitor.messages import EngineParity
 from monitor.network.checkpoint import SHIPPED, ModelCard, load_network
 from monitor.parity import compare, verdict_key
 from monitor.segmentation.segmenter import Segmenter, serves_on_device
-from services.bench.plan import Plan
+from services.bench.plan import BenchPlan
 from services.bench.progress import Teller
 
 
@@ -58,7 +58,7 @@ class Candidate:
         return f"yes, F1 {self.parity.f1:.4f}"
 
 
-def make_candidates(plan: Plan, store: EngineStore, teller: Teller) -> tuple[list[Candidate], list[Missing]]:
+def make_candidates(plan: BenchPlan, store: EngineStore, teller: Teller) -> tuple[list[Candidate], list[Missing]]:
     """Make every engine of the plan, the reference first; return those that run and those that do not.
 
     Raises
@@ -78,7 +78,7 @@ def make_candidates(plan: Plan, store: EngineStore, teller: Teller) -> tuple[lis
     return found, missing
 
 
-def _candidate(name: str, plan: Plan, store: EngineStore, reference: Segmenter | None) -> Candidate:
+def _candidate(name: str, plan: BenchPlan, store: EngineStore, reference: Segmenter | None) -> Candidate:
     built_s: float | None = None
     try:
         engine, card, made_s = _made(name, plan, store, build=False)
@@ -94,7 +94,9 @@ def _candidate(name: str, plan: Plan, store: EngineStore, reference: Segmenter |
     return Candidate(name, engine, segmenter, made_s, built_s, parity)
 
 
-def _made(name: str, plan: Plan, store: EngineStore, *, build: bool) -> tuple[SegmentationEngine, ModelCard, float]:
+def _made(
+    name: str, plan: BenchPlan, store: EngineStore, *, build: bool
+) -> tuple[SegmentationEngine, ModelCard, float]:
     started = time.perf_counter()
     network, card = load_network(plan.weights or SHIPPED)
     engine = make_engine(name, network, card.sha256, threads=plan.threads, store=store, build=build)

@@ -74,7 +74,7 @@ class Offered:
         return (count - first) / (moments[-1] - moments[first - 1])
 
 
-class Chain:
+class ChainUnderLoad:
     """Ingester, segmenter, predictor and notifier as processes; see `running_chain`."""
 
     def __init__(self, watch: Path, settings: Settings, url: str) -> None:
@@ -198,7 +198,7 @@ def running_chain(
     threads: int | None = None,
     weights: Path | None = None,
     engines: Path | None = None,
-) -> Iterator[Chain]:
+) -> Iterator[ChainUnderLoad]:
     """Give the chain, ready for frames, with a queue server of its own; both end with the context.
 
     Parameters
@@ -219,7 +219,7 @@ def running_chain(
     try:
         with _without_named_server():
             url = ensure_server(state.root, ServerSettings()).url
-        chain = Chain(watch, _settings(state, watch, url, engine, threads, weights), url)
+        chain = ChainUnderLoad(watch, _settings(state, watch, url, engine, threads, weights), url)
         try:
             chain.begin()
             yield chain

@@ -12,7 +12,7 @@ from monitor.engine.choice import REFERENCE
 from monitor.errors import EngineFailure
 from monitor.network.segnet import SegmentationNetwork
 from services.bench.candidates import Candidate
-from services.bench.plan import Plan
+from services.bench.plan import BenchPlan
 from services.bench.progress import Teller
 from services.bench.roofline import Rates, measured_rates, roofline_s
 from services.bench.spread import Spread
@@ -85,7 +85,7 @@ def rates_here(candidates: Sequence[Candidate], threads: int | None, teller: Tel
 
 
 def time_engines(
-    plan: Plan,
+    plan: BenchPlan,
     candidates: Sequence[Candidate],
     rates: dict[Where, Rates],
     network: SegmentationNetwork,

@@ -12,7 +12,7 @@ import numpy as np
 from monitor.errors import EngineFailure
 from monitor.parity import Chosen
 from services.bench.alone import StagesAlone
-from services.bench.chain import SETTLE_S, Chain, Offered, running_chain
+from services.bench.chain import SETTLE_S, ChainUnderLoad, Offered, running_chain
 from services.bench.frames import FrameSource
 from services.bench.progress import Teller
 
@@ -131,7 +131,7 @@ def measure_load(plan: LoadPlan, source: FrameSource, teller: Teller) -> Load:
 
 
 def hold_against_stages(
-    chain: Chain, chosen: Chosen, source: FrameSource, place: Path, *, rounds: int, frames: int, teller: Teller
+    chain: ChainUnderLoad, chosen: Chosen, source: FrameSource, place: Path, *, rounds: int, frames: int, teller: Teller
 ) -> list[Held]:
     """Return rounds of the stages alone, in this process while the chain rests, and of the whole chain after them."""
     batch = chain.settings.segmenter.batch_size
@@ -153,14 +153,14 @@ def hold_against_stages(
     return held
 
 
-def started(plan: LoadPlan, place: Path) -> AbstractContextManager[Chain]:
+def started(plan: LoadPlan, place: Path) -> AbstractContextManager[ChainUnderLoad]:
     """Return the chain of a plan, to be entered."""
     return running_chain(
         place / "chain", engine=plan.engine, threads=plan.threads, weights=plan.weights, engines=plan.engines
     )
 
 
-def warmed(chain: Chain, source: FrameSource, place: Path) -> float:
+def warmed(chain: ChainUnderLoad, source: FrameSource, place: Path) -> float:
     """Send the first frames; return seconds from file closed to estimate of the very first.
 
     Raises

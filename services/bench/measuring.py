@@ -14,7 +14,7 @@ from services.bench.engines import fastest, rates_here, time_engines
 from services.bench.frames import FrameSource
 from services.bench.load import LoadPlan, measure_load
 from services.bench.machine import machine
-from services.bench.plan import Plan
+from services.bench.plan import BenchPlan
 from services.bench.plot import draw
 from services.bench.progress import Teller
 from services.bench.report import Bench, Report, report_of, with_load
@@ -25,7 +25,7 @@ from services.figure import check_matplotlib
 from services.whole_file import write_json
 
 
-def bench(plan: Plan, engines: Path, *, json_file: Path | None, plot_file: Path | None) -> int:
+def bench(plan: BenchPlan, engines: Path, *, json_file: Path | None, plot_file: Path | None) -> int:
     """Measure and tell; return 0. `engines` is the folder of built engines, which the processes under load use too.
 
     Raises
@@ -54,7 +54,7 @@ def bench(plan: Plan, engines: Path, *, json_file: Path | None, plot_file: Path 
     return 0
 
 
-def measured(plan: Plan, engines: Path, teller: Teller) -> Report:
+def measured(plan: BenchPlan, engines: Path, teller: Teller) -> Report:
     """Return the report of a plan."""
     report, source = _in_this_process(plan, EngineStore(engines), teller)
     if not plan.load:
@@ -73,7 +73,7 @@ def measured(plan: Plan, engines: Path, teller: Teller) -> Report:
     return with_load(report, measure_load(load_plan, source, teller))
 
 
-def _in_this_process(plan: Plan, store: EngineStore, teller: Teller) -> tuple[Report, FrameSource]:
+def _in_this_process(plan: BenchPlan, store: EngineStore, teller: Teller) -> tuple[Report, FrameSource]:
     network, card = load_network(plan.weights or SHIPPED)
     if plan.threads is not None:
         torch.set_num_threads(plan.threads)

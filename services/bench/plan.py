@@ -18,7 +18,7 @@ LOAD_S, QUICK_LOAD_S = 60.0, 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class BenchPlan:
     """What to measure.
 
     engines: by name, the reference always first; build: make what takes minutes, where it was never built; sizes: sides
@@ -60,7 +60,7 @@ def make_plan(
     threads: int | None = None,
     weights: Path | None = None,
     pixel_size_um: float | None = None,
-) -> Plan:
+) -> BenchPlan:
     """Return the plan of the options as they were written.
 
     Parameters
@@ -82,7 +82,7 @@ def make_plan(
         if name not in ENGINES:
             message = f"--engines: there is no engine {name!r}; choose among {', '.join(ENGINES)}"
             raise SettingsError(message, reason="engines")
-    plan = Plan(
+    plan = BenchPlan(
         engines=(REFERENCE, *(name for name in named if name != REFERENCE)),
         build=every or engines is not None,
         sizes=_listed("--sizes", sizes, int, QUICK_SIZES if quick else SIZES),
@@ -100,7 +100,7 @@ def make_plan(
     return plan
 
 
-def _check(plan: Plan) -> None:
+def _check(plan: BenchPlan) -> None:
     for size in plan.sizes:
         if size % STRIDE_PX or not LEAST_PX <= size <= MOST_PX:
             message = (

@@ -12,7 +12,7 @@ from monitor.engine.choice import REFERENCE
 from services.bench.candidates import Candidate, Missing
 from services.bench.engines import Cell, Where, where
 from services.bench.load import HALF, Load
-from services.bench.plan import Plan
+from services.bench.plan import BenchPlan
 from services.bench.roofline import Rates
 from services.bench.spread import Spread, measure
 from services.bench.stages import share_of_network
@@ -29,7 +29,7 @@ Report = dict[str, Any]
 class Bench:
     """Everything that was measured; `serving` is the engine of stages and load with its best cell."""
 
-    plan: Plan
+    plan: BenchPlan
     machine: Mapping[str, object]
     candidates: Sequence[Candidate]
     missing: Sequence[Missing]

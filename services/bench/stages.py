@@ -29,7 +29,7 @@ from monitor.segmentation.quality import QualitySettings, assess
 from monitor.segmentation.segmenter import Segmentation, decode, serves_on_device
 from services.bench.candidates import Candidate
 from services.bench.frames import FrameSource, Staged
-from services.bench.plan import Plan
+from services.bench.plan import BenchPlan
 from services.bench.progress import Teller
 from services.bench.spread import Spread
 from services.ingest.admission import Admission
@@ -62,7 +62,7 @@ class Timed:
         self.times.setdefault(name, []).append(milliseconds)
 
 
-def time_stages(candidate: Candidate, plan: Plan, source: FrameSource, teller: Teller) -> dict[str, Spread]:
+def time_stages(candidate: Candidate, plan: BenchPlan, source: FrameSource, teller: Teller) -> dict[str, Spread]:
     """Return milliseconds per frame by stage, in the order in which a frame meets them; their medians add up to it."""
     card = read_card(plan.weights or SHIPPED)
     way = _OnDevice(candidate, card) if serves_on_device(candidate.name) else _OverCpu(candidate, card)

@@ -18,7 +18,7 @@ from services.settings import Settings
 from services.state_folder import StateFolder, recorded_state
 from services.store.fleet import FlaskLine, Fleet, fleet_table
 from services.store.ledger import Ledger
-from services.store.put_aside import put_aside
+from services.store.quarantine_summary import quarantine_summary
 from services.store.record_sqlite import SqliteRecord
 from services.store.record_view import viewed_record
 from services.store.results import result_rows, write_csv
@@ -61,7 +61,7 @@ class FleetView:
             raised = sum(len(line.alarms) for line in lines)
             frames = sum(line.frames for line in lines)
             self._console.print(f"{len(lines)} flasks, {frames} frames estimated, {raised} alarms standing")
-            note = self._put_aside()
+            note = self._quarantine_summary()
             if note not in ("", self._said):
                 self._console.print(note, markup=False, soft_wrap=True)
             self._said = note
@@ -74,18 +74,18 @@ class FleetView:
 
     def _table(self) -> Table:
         table = fleet_table(self._lines(), self._clock.now(), self._title)
-        table.caption, table.caption_justify = Text(self._put_aside()), "left"
+        table.caption, table.caption_justify = Text(self._quarantine_summary()), "left"
         return table
 
     def _lines(self) -> list[FlaskLine]:
         with viewed_record(self._state.record) as record:
             return [] if record is None else self._fleet.lines(record)
 
-    def _put_aside(self) -> str:
+    def _quarantine_summary(self) -> str:
         if not self._state.ledger.is_file():  # of a run that ended before it began
             return ""
         with Ledger(self._state.ledger, readonly=True) as ledger:
-            return put_aside(ledger)
+            return quarantine_summary(ledger)
 
 
 def show_run(settings: Settings, *, until_idle_s: float | None) -> int:
@@ -119,10 +119,10 @@ def show_run(settings: Settings, *, until_idle_s: float | None) -> int:
 
 
 def _say(report: RunReport, state: StateFolder) -> None:
-    counts = report.account
+    counts = report.completeness
     print(f"frames {counts.ledger}, with a result {counts.results}, waiting {counts.waiting}; kept in {state.root}")
     with Ledger(state.ledger, readonly=True) as ledger:
-        if note := put_aside(ledger):
+        if note := quarantine_summary(ledger):
             print(note)
     for name, restarts in report.supervisor.restarts.items():
         if restarts:
@@ -161,7 +161,7 @@ def show_status(folder: Path) -> int:
     console.print(fleet_table(lines, SystemClock().now(), str(state.root)))
     warn_of_demo(console, (line.newest.provenance.potency_model for line in lines if line.newest is not None))
     with Ledger(state.ledger, readonly=True) as ledger:
-        if note := put_aside(ledger):
+        if note := quarantine_summary(ledger):
             console.print(note, markup=False, soft_wrap=True)
     server = server_status(state.root)
     if server is None:

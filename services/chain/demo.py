@@ -208,9 +208,9 @@ def _summary(
         raised = [event for event in record.alarms() if event.state is AlarmState.RAISED]
     return DemoSummary(
         frames_in=frames_in,
-        ledger=report.account.ledger,
-        results=report.account.results,
-        lost=max(0, frames_in - report.account.results),
+        ledger=report.completeness.ledger,
+        results=report.completeness.results,
+        lost=max(0, frames_in - report.completeness.results),
         doubled=report.doubled,
         wall_s=round(wall_s, 1),
         alarms=tuple(_demo_alarm(event, specs[event.flask]) for event in raised),

@@ -20,7 +20,7 @@ from services.settings import Settings
 from services.state_folder import StateFolder
 from services.store.ledger import Ledger
 from services.store.record_sqlite import SqliteRecord
-from services.store.results import Account, account
+from services.store.results import Completeness, completeness
 from services.transport.redis_streams import RedisBus
 from services.transport.runner import EXIT_OK
 from services.transport.server import ensure_server, server_status, stop_server
@@ -37,14 +37,14 @@ SERVER_LOOK_S = 1.0
 class RunReport:
     """How a run ended: what came in and went out, the workers' fate, and frames that were published twice."""
 
-    account: Account
+    completeness: Completeness
     supervisor: SupervisorReport
     doubled: int
 
     @property
     def exit_code(self) -> int:
         """0 when everything that came in has its result and every worker stopped by itself."""
-        clean = self.account.waiting == 0 and not self.supervisor.killed
+        clean = self.completeness.waiting == 0 and not self.supervisor.killed
         return EXIT_OK if clean else EXIT_UNFINISHED
 
 
@@ -94,7 +94,7 @@ def run(
         if server.owned:
             stop_server(state.root)
     with Ledger(state.ledger, readonly=True) as ledger, SqliteRecord(state.record, readonly=True) as record:
-        return RunReport(account(ledger, record), report, doubled)
+        return RunReport(completeness(ledger, record), report, doubled)
 
 
 class _ServerGuard:
@@ -159,7 +159,7 @@ def _settled(settings: Settings, state: StateFolder, bus: RedisBus) -> bool:
     if any(waiting_in(bus, partitions).values()):
         return False
     with Ledger(state.ledger, readonly=True) as ledger, SqliteRecord(state.record, readonly=True) as record:
-        if account(ledger, record).waiting:
+        if completeness(ledger, record).waiting:
             return False
     time.sleep(QUIET_S)
     return not any(waiting_in(bus, partitions).values())

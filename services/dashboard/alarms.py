@@ -12,12 +12,12 @@ from monitor.culture.standing import AlarmStanding
 from monitor.messages import MACHINE, AlarmChanged, AlarmStatus, Channel, OperatorAction
 from services.alarms.acting import UNSEEN, Wish, perform, possible
 from services.alarms.explanation import words_of
-from services.alarms.listing import Told, by_urgency, line_of, told, urgency_of, waiting_for
+from services.alarms.listing import DeliveryLine, by_urgency, line_of, told, urgency_of, waiting_for
 from services.dashboard.cursors import Paged, cursor_at, place_at
-from services.dashboard.endpoint import Asked, Given
+from services.dashboard.endpoint import PageRequest, RequestParams
 from services.dashboard.errors import Conflict, NotFound
 from services.dashboard.installation import Installation
-from services.dashboard.shapes import (
+from services.dashboard.schemas import (
     Acted,
     AlarmEvent,
     AlarmItem,
@@ -51,13 +51,13 @@ class HistoryWanted(Paged):
     channel: Channel | None = None
 
 
-class DaysWanted(Given):
+class DaysWanted(RequestParams):
     """How far back, in days of the culture's clock."""
 
     days: Annotated[float, Field(gt=0.0, le=3650.0)] = 7.0
 
 
-class Comment(Given):
+class Comment(RequestParams):
     """Why; it is kept in the audit log."""
 
     comment: Annotated[str, Field(max_length=1000)] = ""
@@ -69,9 +69,9 @@ class Shelving(Comment):
     hours: Annotated[float, Field(ge=0.01, le=168.0)] = 4.0
 
 
-def alarm_list(asked: Asked) -> AlarmPage:
+def alarm_list(request: PageRequest) -> AlarmPage:
     """Return the alarms that are not normal, unseen and urgent ones first."""
-    page, wanted = asked.page, asked.given
+    page, wanted = request.page, request.params
     standings = page.hub.readings.all_standings()
     chosen = by_urgency(one for one in standings if _fits(one, wanted))
     last = None if wanted.cursor is None else place_at(wanted.cursor, 5)
@@ -87,9 +87,9 @@ def alarm_list(asked: Asked) -> AlarmPage:
     )
 
 
-def alarm_words(asked: Asked) -> AlarmWords:
+def alarm_words(request: PageRequest) -> AlarmWords:
     """Return what an alarm is about, for somebody who is woken by it."""
-    page, (flask, channel) = asked.page, _place(asked)
+    page, (flask, channel) = request.page, _place(request)
     with SqliteRecord(page.state.record, readonly=True) as record:
         standings = [one for one in record.standings() if one.flask == flask]
         meant = next((one for one in standings if one.channel is channel), None)
@@ -100,11 +100,11 @@ def alarm_words(asked: Asked) -> AlarmWords:
     return AlarmWords(flask=flask, channel=channel.value, words=words)
 
 
-def alarm_history(asked: Asked) -> HistoryPage:
+def alarm_history(request: PageRequest) -> HistoryPage:
     """Return what happened to alarms, newest first; what turned out not to be so is left out."""
-    wanted = asked.given
+    wanted = request.params
     last = None if wanted.cursor is None else place_at(wanted.cursor, 2)
-    with viewed_record(asked.page.state.record) as record:
+    with viewed_record(request.page.state.record) as record:
         events = (
             []
             if record is None
@@ -115,10 +115,10 @@ def alarm_history(asked: Asked) -> HistoryPage:
     return HistoryPage(items=[_event(event) for event in shown], next=more)
 
 
-def bad_actors(asked: Asked) -> BadActors:
+def bad_actors(request: PageRequest) -> BadActors:
     """Return which alarms came most often in the last days: candidates for a remedy, or for other limits."""
-    since = asked.page.clock.now() - timedelta(days=asked.given.days)
-    with viewed_record(asked.page.state.record) as record:
+    since = request.page.clock.now() - timedelta(days=request.params.days)
+    with viewed_record(request.page.state.record) as record:
         found = [] if record is None else record.alarms_raised(since)
     places: dict[tuple[str, str], list[AlarmChanged]] = defaultdict(list)
     for event in found:
@@ -134,16 +134,16 @@ def bad_actors(asked: Asked) -> BadActors:
         for (flask, channel), events in places.items()
     ]
     items.sort(key=lambda item: (-item.raised, item.flask, item.channel))
-    return BadActors(days=asked.given.days, raised=len(found), items=items)
+    return BadActors(days=request.params.days, raised=len(found), items=items)
 
 
-def acting(action: OperatorAction) -> Callable[[Asked], Acted]:
+def acting(action: OperatorAction) -> Callable[[PageRequest], Acted]:
     """Return what an operator's action does; its name is that of the path."""
 
-    def act(asked: Asked) -> Acted:
-        page, (flask, channel) = asked.page, _place(asked)
-        hours = getattr(asked.given, "hours", None)
-        wish = Wish(action, flask, channel.value, asked.visitor.name or "", asked.given.comment, hours)
+    def act(request: PageRequest) -> Acted:
+        page, (flask, channel) = request.page, _place(request)
+        hours = getattr(request.params, "hours", None)
+        wish = Wish(action, flask, channel.value, request.visitor.name or "", request.params.comment, hours)
         done = perform(page.state.root, wish, WAIT_S)
         if done.acted is None:
             raise Conflict(f"{flask} {channel}: {done.note}", reason="nothing_to_do")
@@ -174,7 +174,7 @@ SUMMARIES = {
 }
 
 
-def _place(asked: Asked) -> tuple[str, Channel]:
+def _place(request: PageRequest) -> tuple[str, Channel]:
     """Return flask and channel of a path.
 
     Raises
@@ -182,8 +182,8 @@ def _place(asked: Asked) -> tuple[str, Channel]:
     NotFound
         There is no such flask or channel.
     """
-    flask, name = asked.path["flask"], asked.path["channel"]
-    if flask != MACHINE and flask not in asked.page.hub.readings.flasks():
+    flask, name = request.path["flask"], request.path["channel"]
+    if flask != MACHINE and flask not in request.page.hub.readings.flasks():
         raise NotFound(f"there is no flask {flask[:200]!r} here", reason="no_flask")
     if name not in list(Channel):
         raise NotFound(f"there is no channel {name[:50]!r}; choose among {', '.join(Channel)}", reason="no_channel")
@@ -217,7 +217,9 @@ def _items(page: Installation, standings: list[AlarmStanding]) -> list[AlarmItem
     return [_item(page, one, told(page.state, one), waiting_for(one, actions)) for one in standings]
 
 
-def _item(page: Installation, standing: AlarmStanding, letters: list[Told], waiting: tuple[str, ...]) -> AlarmItem:
+def _item(
+    page: Installation, standing: AlarmStanding, letters: list[DeliveryLine], waiting: tuple[str, ...]
+) -> AlarmItem:
     line, raised = line_of(standing), standing.raised
     rule = rules_by_channel(page.settings.culture.rules).get(standing.channel)
     return AlarmItem(

@@ -16,14 +16,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from monitor.errors import CellvigilError
 from services.dashboard.content import ASK_AGAIN, Content, encoded
-from services.dashboard.endpoint import Answer, Asked, Endpoint, parsed_body
+from services.dashboard.endpoint import Endpoint, PageRequest, ResponseBody, parsed_body
 from services.dashboard.errors import BadRequest, NotAllowed, NotSignedIn, TooLarge, TooMany, Unprocessable, status_of
 from services.dashboard.guard import CSRF_FIELD, CSRF_HEADER, cookies_of, with_safe_headers
 from services.dashboard.installation import Installation
 from services.dashboard.live import live
 from services.dashboard.roles import NOBODY, Visitor, may
-from services.dashboard.shapes import ErrorAnswer, ErrorWords
-from services.dashboard.table import ENDPOINTS
+from services.dashboard.routes import ENDPOINTS
+from services.dashboard.schemas import ErrorAnswer, ErrorWords
 from services.telemetry import get_log
 
 BODY_MOST = 64 * 1024
@@ -63,7 +63,7 @@ class Threshold:
         self._installation = installation
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+        """ResponseBody a request."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
@@ -93,7 +93,7 @@ class Door:
         self._by_method = {endpoint.method: endpoint for endpoint in endpoints}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+        """ResponseBody a request."""
         request = Request(scope, receive)
         visitor, endpoint = NOBODY, next(iter(self._by_method.values()))
         try:
@@ -121,21 +121,21 @@ class Door:
                 raise NotSignedIn("sign in, or send a token: Authorization: Bearer TOKEN", reason="sign_in")
             message = f"this needs the role {endpoint.role}; {visitor.name} is {visitor.role}"
             raise NotAllowed(message, reason="role")
-        given = await self._given(request, endpoint, visitor)
-        asked = Asked(
+        params = await self._params(request, endpoint, visitor)
+        call = PageRequest(
             page=self._installation,
             visitor=visitor,
             path={name: str(value) for name, value in request.path_params.items()},
-            given=given,
+            params=params,
             address=address_of(request),
             cookies=cookies_of(request.headers),
             routes=ENDPOINTS,
             etag=request.headers.get("if-none-match", "").strip().removeprefix("W/").strip('"') or None,
         )
-        answer = await run_in_threadpool(endpoint.call, asked)
-        return await run_in_threadpool(_response, self._installation, answer, visitor, asked)
+        answer = await run_in_threadpool(endpoint.call, call)
+        return await run_in_threadpool(_response, self._installation, answer, visitor, call)
 
-    async def _given(self, request: Request, endpoint: Endpoint, visitor: Visitor) -> Any:  # noqa: ANN401 (of the endpoint's own kind)
+    async def _params(self, request: Request, endpoint: Endpoint, visitor: Visitor) -> Any:  # noqa: ANN401 (of the endpoint's own kind)
         if endpoint.method == "GET":
             values: Any = dict(request.query_params)
         else:
@@ -151,7 +151,7 @@ class Door:
             secret = values.pop(CSRF_FIELD, None)
             guard.check_csrf(visitor, request.headers.get(CSRF_HEADER) or (secret if isinstance(secret, str) else None))
         try:
-            return endpoint.given.model_validate(values)
+            return endpoint.params.model_validate(values)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             where = ".".join(str(part) for part in first["loc"])[:100]
@@ -188,14 +188,14 @@ async def _body(request: Request) -> bytes:
     return body
 
 
-def _response(installation: Installation, answer: Answer, visitor: Visitor, asked: Asked | None) -> Response:
+def _response(installation: Installation, answer: ResponseBody, visitor: Visitor, call: PageRequest | None) -> Response:
     if not isinstance(answer, Content):
         body, etag = encoded(answer)
         answer = Content(body, "application/json", cache=ASK_AGAIN, etag=etag)
     headers = {"Cache-Control": answer.cache, **answer.headers}
     if answer.etag is not None:
         headers["ETag"] = f'"{answer.etag}"'
-        if asked is not None and asked.etag == answer.etag:
+        if call is not None and call.etag == answer.etag:
             return Response(status_code=304, headers=headers)
     if answer.cookie is not None:
         headers["Set-Cookie"] = answer.cookie
@@ -221,7 +221,7 @@ def _error(status: int, code: str, message: str, headers: dict[str, str] | None 
 
 
 async def _not_here(request: Request, error: Exception) -> Response:
-    """Answer where there is no such path, or not in this way."""
+    """ResponseBody where there is no such path, or not in this way."""
     assert isinstance(error, HTTPException)
     code, words, headers = f"http_{error.status_code}", WORDS.get(error.status_code, error.detail), error.headers or {}
     if "text/html" not in request.headers.get("accept", "") or request.url.path.startswith("/api/"):
@@ -232,6 +232,6 @@ async def _not_here(request: Request, error: Exception) -> Response:
 
 
 async def _broken(request: Request, error: Exception) -> Response:
-    """Answer after a mistake of ours; what it was stands in the log alone."""
+    """ResponseBody after a mistake of ours; what it was stands in the log alone."""
     get_log("dashboard").error("request_failed", path=request.url.path, error=repr(error), exc_info=error)
     return _error(500, "broken", "this is a mistake of cellvigil; its log says more")

@@ -149,11 +149,11 @@ def _role(role: RoleName) -> Any:  # noqa: ANN401 (Role, whose package is import
 
 
 def _note(state: Path | None, what: str, subject: str) -> None:
-    from services.dashboard.deeds import note_deed
     from services.dashboard.installation import whoever
+    from services.dashboard.user_actions import note_user_action
     from services.state_folder import StateFolder
 
-    note_deed(StateFolder(state_folder(state)), whoever(), what, subject)
+    note_user_action(StateFolder(state_folder(state)), whoever(), what, subject)
 
 
 def _password(file: Path | None) -> str:

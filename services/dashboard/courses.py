@@ -45,8 +45,8 @@ class _Followed:
     turn: threading.Lock = field(default_factory=threading.Lock)
 
 
-class Courses:
-    """Courses by flask; may be asked by several threads.
+class Traces:
+    """Traces by flask; may be asked by several threads.
 
     Parameters
     ----------

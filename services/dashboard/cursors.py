@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from services.dashboard.endpoint import Given
+from services.dashboard.endpoint import RequestParams
 from services.dashboard.errors import Unprocessable
 
 LIMIT_MOST = 500
@@ -15,7 +15,7 @@ NUMBER_MOST = 2**62
 CURSOR_MOST = 2000
 
 
-class Paged(Given):
+class Paged(RequestParams):
     """How many, and from where: `next` of the page before."""
 
     limit: Annotated[int, Field(ge=1, le=LIMIT_MOST)] = 100

@@ -10,22 +10,22 @@ from pydantic import BaseModel, ConfigDict
 from services.dashboard.content import Content
 from services.dashboard.installation import Installation
 from services.dashboard.roles import Role, Visitor
-from services.dashboard.shapes import Shape
+from services.dashboard.schemas import ResponseModel
 
 
-class Given(BaseModel):
+class RequestParams(BaseModel):
     """Base of what a request carries, in its query or its body; what is not known is refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Nothing(Given):
+class NoParams(RequestParams):
     """Of a request that carries nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A request: of whom, where, with what; `given` is of the endpoint's own kind, `etag` what the browser has.
+class PageRequest:
+    """A request: of whom, where, with what; `params` is of the endpoint's own kind, `etag` what the browser has.
 
     routes: every endpoint of the application, for those that describe them.
     """
@@ -33,21 +33,21 @@ class Asked:
     page: Installation
     visitor: Visitor
     path: Mapping[str, str]
-    given: Any
+    params: Any
     address: str
     cookies: Mapping[str, str]
     routes: "tuple[Endpoint, ...]"
     etag: str | None = None
 
 
-Answer = Shape | Content
+ResponseBody = ResponseModel | Content
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """A path.
 
-    role: the least that may ask, None for everybody; call: makes the answer, in a thread; given: what the request
+    role: the least that may ask, None for everybody; call: makes the answer, in a thread; params: what the request
     carries, in the query of a GET and in the body of a POST; answer: what comes back; media: of an answer that is no
     JSON; kind: page for people, api for programs.
     """
@@ -55,10 +55,10 @@ class Endpoint:
     method: Literal["GET", "POST"]
     path: str
     role: Role | None
-    call: Callable[[Asked], Answer]
+    call: Callable[[PageRequest], ResponseBody]
     summary: str
-    answer: type[Shape] | None = None
-    given: type[Given] = Nothing
+    answer: type[ResponseModel] | None = None
+    params: type[RequestParams] = NoParams
     media: str = "application/json"
     kind: Literal["page", "api"] = "api"
     errors: tuple[int, ...] = ()

@@ -11,13 +11,13 @@ from pydantic import Field
 
 from monitor.messages import FrameSegmented, SegmentedBy
 from services.dashboard.columns import Columns
-from services.dashboard.endpoint import Asked, Given
+from services.dashboard.endpoint import PageRequest, RequestParams
 from services.dashboard.errors import NotFound, Unprocessable
 from services.dashboard.installation import Installation
 from services.dashboard.pages import known_flask
 from services.dashboard.reasons import sentence_of
+from services.dashboard.schemas import FrameDetail, FrameItem, FramePage
 from services.dashboard.series import Seconds
-from services.dashboard.shapes import FrameDetail, FrameItem, FramePage
 from services.state_folder import StateFolder
 from services.store.ledger_view import viewed_ledger
 from services.store.record_view import viewed_record
@@ -25,7 +25,7 @@ from services.store.record_view import viewed_record
 LIMIT_MOST = 500
 
 
-class FramesWanted(Given):
+class FramesWanted(RequestParams):
     """Which frames: newest first, of a position, from and to as in series; cursor: `next` of the page before."""
 
     position: Annotated[str | None, Field(max_length=200)] = None
@@ -44,9 +44,9 @@ class _Place:
     position: str
 
 
-def frame_list(asked: Asked) -> FramePage:
+def frame_list(request: PageRequest) -> FramePage:
     """Return frames of a flask, newest first, also those that failed or wait."""
-    flask, wanted, page = known_flask(asked), asked.given, asked.page
+    flask, wanted, page = known_flask(request), request.params, request.page
     with page.hub.readings.lock:
         columns = page.hub.readings.columns(flask) or Columns()
         places = _places(columns)
@@ -78,9 +78,9 @@ def items_of(page: Installation, frame_ids: Sequence[str]) -> list[FrameItem]:
     return [_item(frame_id, facts, folder) for frame_id in frame_ids if facts.knows(frame_id)]
 
 
-def frame_detail(asked: Asked) -> FrameDetail:
+def frame_detail(request: PageRequest) -> FrameDetail:
     """Return one frame: quality, provenance, population features, neighbours at its position."""
-    frame_id, page = asked.path["frame_id"], asked.page
+    frame_id, page = request.path["frame_id"], request.page
     items = items_of(page, [frame_id])
     if not items:
         raise NotFound(f"there is no frame {frame_id[:80]!r} here", reason="frame")

@@ -43,7 +43,7 @@ PROXIED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 
 
 class Guard:
-    """Says who asks and refuses what must not be asked.
+    """Says who asks and refuses what must not be request.
 
     Parameters
     ----------

@@ -1,18 +1,18 @@
 """How the installation is, and whether the page can show it."""
 
-from services.dashboard.endpoint import Asked
+from services.dashboard.endpoint import PageRequest
 from services.dashboard.errors import NotNow
-from services.dashboard.shapes import Health, Live
+from services.dashboard.schemas import Health, Live
 
 
-def health(asked: Asked) -> Health:
+def health(request: PageRequest) -> Health:
     """Return how the installation is: workers, queues, lag, engine, quarantine, versions and digests."""
-    return asked.page.overview.health()
+    return request.page.overview.health()
 
 
-def readyz(asked: Asked) -> Live:
+def readyz(request: PageRequest) -> Live:
     """Say that the page can show what the state folder holds."""
-    page = asked.page
+    page = request.page
     if not page.hub.readings.loaded:
         raise NotNow("the record is still being read", reason="not_ready")
     if not page.state.root.is_dir():

@@ -16,15 +16,15 @@ from pydantic import BaseModel
 from monitor.errors import CellvigilError
 from monitor.messages import MACHINE
 from services.dashboard.columns import Columns
-from services.dashboard.courses import Courses
-from services.dashboard.in_force import InForce
+from services.dashboard.courses import Traces
+from services.dashboard.effective_settings import EffectiveSettings
 from services.dashboard.quantities import QUANTITIES
 from services.dashboard.readings import Changes, Readings
-from services.dashboard.shapes import (
+from services.dashboard.schemas import (
     AlarmsMessage,
     EstimateMessage,
     FleetMessage,
-    Heartbeat,
+    LiveHeartbeat,
     Points,
     TileMessage,
 )
@@ -48,10 +48,10 @@ POLICY, TRY_LATER, GOING = 1008, 1013, 1001
 class Hub:
     """Follows a state folder and tells every tab."""
 
-    def __init__(self, state: StateFolder, in_force: InForce, most: int) -> None:
+    def __init__(self, state: StateFolder, effective: EffectiveSettings, most: int) -> None:
         self.readings = Readings(state)
-        self.courses = Courses(state, in_force.settings.culture)
-        self._in_force = in_force
+        self.courses = Traces(state, effective.settings.culture)
+        self._effective = effective
         self._most = most
         self._tabs: set[asyncio.Queue[str | None]] = set()
         self._states: dict[str, str] = {}
@@ -121,7 +121,7 @@ class Hub:
         messages: list[BaseModel] = self._told(changes) if changes else []
         if changes.anew:
             self.courses.forget()
-        self.courses.follow(self._in_force.settings.culture)
+        self.courses.follow(self._effective.settings.culture)
         if not changes:
             self.courses.work_ahead(self.readings.flasks(), time.monotonic() + AHEAD_S)
         if now_s >= self._states_due:
@@ -129,7 +129,7 @@ class Hub:
             messages += self._grown_stale()
         if now_s >= self._beat_due:
             self._beat_due = now_s + HEARTBEAT_S
-            messages.append(Heartbeat(now=self._in_force.clock.now(), revision=self.readings.revision))
+            messages.append(LiveHeartbeat(now=self._effective.clock.now(), revision=self.readings.revision))
         return messages
 
     def _told(self, changes: Changes) -> list[BaseModel]:
@@ -150,13 +150,13 @@ class Hub:
 
     def fleet_message(self) -> FleetMessage:
         """Return everything at once."""
-        fleet = fleet_of(self.readings, self._in_force.settings, self._in_force.clock)
+        fleet = fleet_of(self.readings, self._effective.settings, self._effective.clock)
         self._states = {tile.flask: tile.state for tile in fleet.flasks}
         return FleetMessage(fleet=fleet)
 
     def _estimate(self, flask: str, changes: Changes) -> EstimateMessage:
         with self.readings.lock:
-            tile = tile_of(flask, self.readings, self._in_force.clock.now())
+            tile = tile_of(flask, self.readings, self._effective.clock.now())
             points = newest_points(self.readings.columns(flask))
         self._states[flask] = tile.state
         new = changes.frames.get(flask, [])[-NEW_MOST:]
@@ -164,12 +164,12 @@ class Hub:
 
     def _tile(self, flask: str) -> TileMessage:
         with self.readings.lock:
-            tile = tile_of(flask, self.readings, self._in_force.clock.now())
+            tile = tile_of(flask, self.readings, self._effective.clock.now())
         self._states[flask] = tile.state
         return TileMessage(flask=flask, tile=tile)
 
     def _grown_stale(self) -> list[BaseModel]:
-        now, moved = self._in_force.clock.now(), []
+        now, moved = self._effective.clock.now(), []
         with self.readings.lock:
             for flask in self.readings.flasks():
                 if flask != MACHINE:

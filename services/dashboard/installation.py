@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from monitor.errors import SettingsError
 from services.clock import Clock
+from services.dashboard.effective_settings import EffectiveSettings
 from services.dashboard.guard import Guard, is_loopback
 from services.dashboard.hub import Hub
-from services.dashboard.in_force import InForce
 from services.dashboard.measuring import Measurer
 from services.dashboard.overview import Overview
-from services.dashboard.pace import LoginPace
 from services.dashboard.picture_cache import PictureCache
+from services.dashboard.rate_limit import SignInRateLimit
 from services.dashboard.rendering import Rendering
 from services.dashboard.users import Users
 from services.demo_model import OF_DEMO, is_of_demo
@@ -25,10 +25,10 @@ class Installation:
 
     state: StateFolder
     own: DashboardSettings
-    in_force: InForce
+    effective: EffectiveSettings
     users: Users
     guard: Guard
-    pace: LoginPace
+    sign_in_rate: SignInRateLimit
     rendering: Rendering
     hub: Hub
     measurer: Measurer
@@ -38,7 +38,7 @@ class Installation:
     @property
     def settings(self) -> Settings:
         """The settings in force in the state folder."""
-        return self.in_force.settings
+        return self.effective.settings
 
     @property
     def note(self) -> str | None:
@@ -48,7 +48,7 @@ class Installation:
     @property
     def clock(self) -> Clock:
         """The culture's clock."""
-        return self.in_force.clock
+        return self.effective.clock
 
 
 def open_installation(settings: Settings) -> Installation:
@@ -60,20 +60,20 @@ def open_installation(settings: Settings) -> Installation:
         The settings that a run left in it cannot be used.
     """
     state = StateFolder(settings.state.resolve())
-    users, in_force = Users(state.users), InForce(state, settings)
-    hub = Hub(state, in_force, settings.dashboard.live_most)
+    users, effective = Users(state.users), EffectiveSettings(state, settings)
+    hub = Hub(state, effective, settings.dashboard.live_most)
     return Installation(
         state=state,
         own=settings.dashboard,
-        in_force=in_force,
+        effective=effective,
         users=users,
         guard=Guard(users, settings.dashboard, whoever()),
-        pace=LoginPace(),
+        sign_in_rate=SignInRateLimit(),
         rendering=Rendering(),
         hub=hub,
         measurer=Measurer(),
         pictures=PictureCache(),
-        overview=Overview(state, in_force, hub.readings),
+        overview=Overview(state, effective, hub.readings),
     )
 
 

@@ -13,11 +13,11 @@ from monitor.frames.reader import SUFFIXES, ReadLimits, read_frame
 from monitor.segmentation.overlay import stretched
 from services.dashboard.content import Content, etag_of
 from services.dashboard.cursors import NUMBER_MOST, Paged, number_of
-from services.dashboard.endpoint import Asked
+from services.dashboard.endpoint import PageRequest
 from services.dashboard.errors import NotFound
 from services.dashboard.installation import Installation
 from services.dashboard.pictures import shrunk
-from services.dashboard.shapes import AuditItem, AuditPage, QuarantinedFile, QuarantinePage
+from services.dashboard.schemas import AuditItem, AuditPage, QuarantinedFile, QuarantinePage
 from services.store.audit import AuditLine
 from services.store.ledger_view import QuarantinedRow, viewed_ledger
 from services.store.record_view import viewed_record
@@ -36,14 +36,14 @@ class AuditWanted(Paged):
     flask: Annotated[str | None, Field(max_length=200)] = None
 
 
-def quarantine_list(asked: Asked) -> QuarantinePage:
+def quarantine_list(request: PageRequest) -> QuarantinePage:
     """Return the files that did not become frames, newest first, with the mend of each."""
-    before, limit = number_of(asked.given.cursor, NUMBER_MOST), asked.given.limit
-    with viewed_ledger(asked.page.state.ledger) as ledger:
+    before, limit = number_of(request.params.cursor, NUMBER_MOST), request.params.limit
+    with viewed_ledger(request.page.state.ledger) as ledger:
         if ledger is None:
             return QuarantinePage(items=[], next=None, total=0)
         rows, total = ledger.quarantined_before(before, limit + 1), ledger.count_quarantined()
-    folder = asked.page.settings.watch.folder.resolve()
+    folder = request.page.settings.watch.folder.resolve()
     items = [
         QuarantinedFile(
             id=row.number,
@@ -60,13 +60,13 @@ def quarantine_list(asked: Asked) -> QuarantinePage:
     return QuarantinePage(items=items, next=more, total=total)
 
 
-def quarantine_preview(asked: Asked) -> Content:
+def quarantine_preview(request: PageRequest) -> Content:
     """Return what can be seen of a file in quarantine, as JPEG."""
-    with viewed_ledger(asked.page.state.ledger) as ledger:
-        found = None if ledger is None else ledger.quarantined(int(asked.path["file"]))
+    with viewed_ledger(request.page.state.ledger) as ledger:
+        found = None if ledger is None else ledger.quarantined(int(request.path["file"]))
     if found is None:
         raise NotFound("there is no such file in quarantine", reason="no_file")
-    folder = asked.page.settings.watch.folder.resolve()
+    folder = request.page.settings.watch.folder.resolve()
     etag = etag_of(found.source, str(found.size), str(found.mtime_ns))
     limits = ReadLimits(max_bytes=PREVIEW_MOST_BYTES, min_side_px=1)
     try:
@@ -80,9 +80,9 @@ def quarantine_preview(asked: Asked) -> Content:
     return Content(stream.getvalue(), "image/jpeg", etag=etag)
 
 
-def audit_list(asked: Asked) -> AuditPage:
+def audit_list(request: PageRequest) -> AuditPage:
     """Return the audit log, newest line first: who, when, why; and whether it was changed by hand."""
-    return audit_lines(asked.page, asked.given)
+    return audit_lines(request.page, request.params)
 
 
 def audit_lines(page: Installation, wanted: AuditWanted) -> AuditPage:

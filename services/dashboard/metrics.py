@@ -9,9 +9,9 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from services.dashboard.content import Content
-from services.dashboard.endpoint import Asked
+from services.dashboard.endpoint import PageRequest
 from services.dashboard.installation import Installation
-from services.dashboard.shapes import Fleet, Health, Tile
+from services.dashboard.schemas import FleetResponse, Health, Tile
 from services.dashboard.tiles import fleet_of
 
 MEDIA = CONTENT_TYPE_PLAIN_0_0_4
@@ -19,9 +19,9 @@ GIB = float(1 << 30)
 Sample = tuple[dict[str, str], float]
 
 
-def metrics(asked: Asked) -> Content:
+def metrics(request: PageRequest) -> Content:
     """Return flasks, alarms, queues, lag and disk for Prometheus."""
-    page = asked.page
+    page = request.page
     fleet = fleet_of(page.hub.readings, page.settings, page.clock)
     health = page.overview.health()
     return Content(generate_latest(Gauges(_families(page, fleet, health))), MEDIA)
@@ -52,7 +52,7 @@ class Gauges(Collector):
                 yield gauge
 
 
-def _families(page: Installation, fleet: Fleet, health: Health) -> Iterator[tuple[str, str, Iterable[Sample]]]:
+def _families(page: Installation, fleet: FleetResponse, health: Health) -> Iterator[tuple[str, str, Iterable[Sample]]]:
     flasks = fleet.flasks
 
     def of_flasks(name: str) -> list[Sample]:

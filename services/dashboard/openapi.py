@@ -12,23 +12,23 @@ from pydantic.json_schema import models_json_schema
 from monitor import __version__
 from services.dashboard.content import etag_of
 from services.dashboard.endpoint import Endpoint
-from services.dashboard.shapes import (
+from services.dashboard.schemas import (
     AlarmsMessage,
     ErrorAnswer,
     EstimateMessage,
     FleetMessage,
-    Heartbeat,
+    LiveHeartbeat,
     TileMessage,
 )
 
 REF = "#/components/schemas/{model}"
-LIVE = (FleetMessage, EstimateMessage, TileMessage, AlarmsMessage, Heartbeat)
+LIVE = (FleetMessage, EstimateMessage, TileMessage, AlarmsMessage, LiveHeartbeat)
 INTRODUCTION = (
     "Everything that the page shows. Names say their units; moments are ISO 8601 in UTC, times of series are seconds "
     "since 1970. Sign in with the page, or send `Authorization: Bearer TOKEN`; a change that a browser's cookie signs "
     "carries the secret of `GET /api/v1/me` as the header `X-CSRF-Token`. Lists have a `next`, to be sent back as "
     "`cursor`. `/live` is a WebSocket that sends FleetMessage on joining, then EstimateMessage, TileMessage, "
-    "AlarmsMessage and, every 15 s, Heartbeat."
+    "AlarmsMessage and, every 15 s, LiveHeartbeat."
 )
 ERRORS = {
     400: "cannot be understood",
@@ -65,7 +65,7 @@ def described(routes: Iterable[Endpoint]) -> dict[str, Any]:
     """Return the description of those endpoints that are for programs."""
     endpoints = api_endpoints(routes)
     models: set[type[BaseModel]] = {endpoint.answer for endpoint in endpoints if endpoint.answer is not None}
-    bodies: set[type[BaseModel]] = {endpoint.given for endpoint in endpoints if endpoint.method == "POST"}
+    bodies: set[type[BaseModel]] = {endpoint.params for endpoint in endpoints if endpoint.method == "POST"}
     answers: set[type[BaseModel]] = {*models, ErrorAnswer, *LIVE}
     wanted: list[tuple[type[BaseModel], Any]] = []
     wanted += [(model, "serialization") for model in sorted(answers, key=_name)]
@@ -101,7 +101,7 @@ def reference(routes: Iterable[Endpoint]) -> list[dict[str, Any]]:
             "role": endpoint.role.value if endpoint.role else "everybody",
             "summary": endpoint.summary,
             "parameters": _parameters(endpoint),
-            "body": _fields(endpoint.given.__name__, schemas) if endpoint.method == "POST" else [],
+            "body": _fields(endpoint.params.__name__, schemas) if endpoint.method == "POST" else [],
             "answer": endpoint.answer.__name__ if endpoint.answer else endpoint.media,
             "answer_words": (endpoint.answer.__doc__ or "") if endpoint.answer else "",
             "fields": _fields(endpoint.answer.__name__, schemas) if endpoint.answer else [],
@@ -141,9 +141,9 @@ def _operation(endpoint: Endpoint, references: dict[Any, Any]) -> dict[str, Any]
         "security": [{"token": []}, {"session": []}] if endpoint.role else [],
     }
     if endpoint.method == "POST":
-        schema = references[endpoint.given]
+        schema = references[endpoint.params]
         operation["requestBody"] = {"required": False, "content": {"application/json": {"schema": schema}}}
-        required = any(field.is_required() for field in endpoint.given.model_fields.values())
+        required = any(field.is_required() for field in endpoint.params.model_fields.values())
         operation["requestBody"]["required"] = required
     return operation
 
@@ -161,7 +161,7 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     ]
     if endpoint.method != "GET":
         return found
-    schema = endpoint.given.model_json_schema(ref_template=REF)
+    schema = endpoint.params.model_json_schema(ref_template=REF)
     definitions = schema.get("$defs", {})
     for name, told in schema.get("properties", {}).items():
         plain = _without_null({**told, **_resolved(told, definitions)})
@@ -195,7 +195,7 @@ def _without_null(told: dict[str, Any]) -> dict[str, Any]:
 
 
 def _says(endpoint: Endpoint) -> str:
-    return (endpoint.given.__doc__ or "").strip()
+    return (endpoint.params.__doc__ or "").strip()
 
 
 def _fields(name: str, schemas: dict[str, Any]) -> list[dict[str, str]]:

@@ -14,10 +14,10 @@ from typing import Any
 from monitor import __version__
 from monitor.errors import BackPressure, SettingsError
 from monitor.messages import MACHINE, SegmentedBy
-from services.dashboard.in_force import InForce
+from services.dashboard.effective_settings import EffectiveSettings
 from services.dashboard.queue_connection import queue_of
 from services.dashboard.readings import Readings
-from services.dashboard.shapes import EngineLine, Health, QueueLine, WorkerLine
+from services.dashboard.schemas import EngineLine, Health, QueueLine, WorkerLine
 from services.dashboard.tiles import tile_alarms
 from services.delivery.outbox import Outbox
 from services.settings import Settings
@@ -53,21 +53,21 @@ class Counts:
 class Overview:
     """Health, looked up at most every `KEPT_S` seconds however many ask."""
 
-    def __init__(self, state: StateFolder, in_force: InForce, readings: Readings) -> None:
-        self._state, self._in_force, self._readings = state, in_force, readings
+    def __init__(self, state: StateFolder, effective: EffectiveSettings, readings: Readings) -> None:
+        self._state, self._effective, self._readings = state, effective, readings
         self._turn = threading.Lock()
         self._kept: tuple[float, Health] | None = None
-        self._chain = Chain()
+        self._chain = AuditChain()
 
     def health(self) -> Health:
         """Return the health of the state folder."""
         with self._turn:
             if self._kept is None or time.monotonic() - self._kept[0] > KEPT_S:
-                self._kept = (time.monotonic(), _health(self._state, self._in_force, self._readings, self._chain))
+                self._kept = (time.monotonic(), _health(self._state, self._effective, self._readings, self._chain))
             return self._kept[1]
 
 
-class Chain:
+class AuditChain:
     """Checks the audit log as it grows, and all of it anew once in a while."""
 
     def __init__(self) -> None:
@@ -87,27 +87,27 @@ class Chain:
         return self._broken, self._number
 
 
-def counts_of(state: StateFolder, in_force: InForce) -> Counts:
+def counts_of(state: StateFolder, effective: EffectiveSettings) -> Counts:
     """Return what ledger and record hold."""
     with viewed_ledger(state.ledger) as ledger, viewed_record(state.record) as record:
         estimates, failures = (0, 0) if record is None else record.counts()
         if ledger is None:
             return Counts({}, 0, 0.0, 0, estimates, failures)
-        waits, now = backlog(ledger, record), in_force.clock.now()
+        waits, now = backlog(ledger, record), effective.clock.now()
         files, per_hour = ledger.counts(), ledger.count_arrived(now - timedelta(hours=1), LAST_ARRIVALS)
     waited_s = 0.0 if waits.oldest is None else (now - waits.oldest).total_seconds()
-    lag_s = max(0.0, waited_s / in_force.settings.clock.speed)
+    lag_s = max(0.0, waited_s / effective.settings.clock.speed)
     return Counts(files, waits.frames, lag_s, per_hour, estimates, failures)
 
 
-def _health(state: StateFolder, in_force: InForce, readings: Readings, chain: Chain) -> Health:
-    counts, settings = counts_of(state, in_force), in_force.settings
+def _health(state: StateFolder, effective: EffectiveSettings, readings: Readings, chain: AuditChain) -> Health:
+    counts, settings = counts_of(state, effective), effective.settings
     server, workers, queues, dead = _queue(state, settings)
     with viewed_record(state.record) as record:
         broken, lines = (None, 0) if record is None else chain.check(record)
         engine, digests = _made_by(record)
     return Health(
-        now=in_force.clock.now(),
+        now=effective.clock.now(),
         running=any(worker.stage in ("ingester", "segmenter", "predictor") for worker in workers),
         server=server,
         workers=workers,

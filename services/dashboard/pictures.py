@@ -20,7 +20,7 @@ from monitor.segmentation.one_cell import box_of, draw_cell
 from monitor.segmentation.overlay import CELL_RGB, NUCLEUS_RGB, outline, stretched
 from services.dashboard.colours import palette, places_of
 from services.dashboard.content import FOREVER, Content, etag_of
-from services.dashboard.endpoint import Asked, Given
+from services.dashboard.endpoint import PageRequest, RequestParams
 from services.dashboard.errors import NotFound
 from services.dashboard.frames import segmentation_of
 from services.dashboard.why import cells_of
@@ -33,7 +33,7 @@ MARGIN = 1.35
 JPEG_QUALITY = 88
 
 
-class PictureWanted(Given):
+class PictureWanted(RequestParams):
     """How wide at most, in pixels; the whole frame where it is not said."""
 
     width: Annotated[int | None, Field(ge=16, le=SIDE_MOST)] = None
@@ -45,33 +45,35 @@ class CellsWanted(PictureWanted):
     colour_by: Annotated[str | None, Field(max_length=100)] = None
 
 
-def frame_image(asked: Asked) -> Content:
+def frame_image(request: PageRequest) -> Content:
     """Return the frame as it was taken, stretched to grey, as JPEG."""
-    fact = _fact(asked)
-    width = asked.given.width
-    return _picture(asked, "image/jpeg", lambda: _frame(asked, fact, width), "image", str(width))
+    fact = _fact(request)
+    width = request.params.width
+    return _picture(request, "image/jpeg", lambda: _frame(request, fact, width), "image", str(width))
 
 
-def cells_image(asked: Asked) -> Content:
+def cells_image(request: PageRequest) -> Content:
     """Return outlines of cells, or cells filled by a feature, on nothing, as PNG."""
-    fact, wanted = _fact(asked), asked.given
+    fact, wanted = _fact(request), request.params
     parts = (fact.cells.sha256, str(wanted.width), wanted.colour_by or "")
     if wanted.colour_by is None:
-        return _picture(asked, "image/png", lambda: _outlines(asked, fact, wanted.width, cells=True), "cells", *parts)
-    return _picture(asked, "image/png", lambda: _filled(asked, fact, wanted), "filled", *parts)
+        return _picture(
+            request, "image/png", lambda: _outlines(request, fact, wanted.width, cells=True), "cells", *parts
+        )
+    return _picture(request, "image/png", lambda: _filled(request, fact, wanted), "filled", *parts)
 
 
-def nuclei_image(asked: Asked) -> Content:
+def nuclei_image(request: PageRequest) -> Content:
     """Return outlines of nuclei on nothing, as PNG."""
-    fact, width = _fact(asked), asked.given.width
+    fact, width = _fact(request), request.params.width
     parts = (fact.nuclei.sha256, str(width))
-    return _picture(asked, "image/png", lambda: _outlines(asked, fact, width, cells=False), "nuclei", *parts)
+    return _picture(request, "image/png", lambda: _outlines(request, fact, width, cells=False), "nuclei", *parts)
 
 
-def cell_image(asked: Asked) -> Content:
+def cell_image(request: PageRequest) -> Content:
     """Return one cell with its outline, as JPEG."""
-    fact, number = _fact(asked), int(asked.path["cell"])
-    return _picture(asked, "image/jpeg", lambda: _cell(asked, fact, number), "cell", fact.cells.sha256, str(number))
+    fact, number = _fact(request), int(request.path["cell"])
+    return _picture(request, "image/jpeg", lambda: _cell(request, fact, number), "cell", fact.cells.sha256, str(number))
 
 
 def shrunk(shape: tuple[int, int], width: int | None) -> tuple[int, int]:
@@ -95,25 +97,25 @@ def thinned_outline(edge: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[
     return edge
 
 
-def _picture(asked: Asked, media: str, make: Callable[[], bytes], *parts: str) -> Content:
-    etag = etag_of(asked.path["frame_id"], *parts)
-    if asked.etag == etag:
+def _picture(request: PageRequest, media: str, make: Callable[[], bytes], *parts: str) -> Content:
+    etag = etag_of(request.path["frame_id"], *parts)
+    if request.etag == etag:
         return Content(b"", media, cache=FOREVER, etag=etag)
-    return Content(asked.page.pictures.get(etag, make), media, cache=FOREVER, etag=etag)
+    return Content(request.page.pictures.get(etag, make), media, cache=FOREVER, etag=etag)
 
 
-def _fact(asked: Asked) -> FrameSegmented:
-    return segmentation_of(asked.page.state, asked.path["frame_id"])
+def _fact(request: PageRequest) -> FrameSegmented:
+    return segmentation_of(request.page.state, request.path["frame_id"])
 
 
-def _pixels(asked: Asked, fact: FrameSegmented) -> NDArray[np.generic]:
-    watch = asked.page.settings.watch
+def _pixels(request: PageRequest, fact: FrameSegmented) -> NDArray[np.generic]:
+    watch = request.page.settings.watch
     files = FrameFiles(watch.folder.resolve(), ReadLimits(max_bytes=watch.max_frame_bytes))
     return files.read(fact.frame).pixels
 
 
-def _frame(asked: Asked, fact: FrameSegmented, width: int | None) -> bytes:
-    grey = stretched(_pixels(asked, fact))
+def _frame(request: PageRequest, fact: FrameSegmented, width: int | None) -> bytes:
+    grey = stretched(_pixels(request, fact))
     picture = Image.fromarray(grey)
     rows, columns = shrunk((grey.shape[0], grey.shape[1]), width)
     if (rows, columns) != grey.shape:
@@ -121,33 +123,33 @@ def _frame(asked: Asked, fact: FrameSegmented, width: int | None) -> bytes:
     return _jpeg(picture)
 
 
-def _outlines(asked: Asked, fact: FrameSegmented, width: int | None, *, cells: bool) -> bytes:
-    labels = FileLabels(asked.page.state.masks).get(fact.cells if cells else fact.nuclei)
+def _outlines(request: PageRequest, fact: FrameSegmented, width: int | None, *, cells: bool) -> bytes:
+    labels = FileLabels(request.page.state.masks).get(fact.cells if cells else fact.nuclei)
     edge = thinned_outline(outline(labels), shrunk((labels.shape[0], labels.shape[1]), width))
     colours = bytes((0, 0, 0, *(CELL_RGB if cells else NUCLEUS_RGB)))
     return _palette_png(edge.astype(np.uint8), colours)
 
 
-def _filled(asked: Asked, fact: FrameSegmented, wanted: CellsWanted) -> bytes:
-    measured = cells_of(asked.page, fact)
+def _filled(request: PageRequest, fact: FrameSegmented, wanted: CellsWanted) -> bytes:
+    measured = cells_of(request.page, fact)
     values = measured.values.get(wanted.colour_by or "")
     if values is None:
         names = ", ".join(measured.values)
         raise NotFound(f"cells have no feature {wanted.colour_by!r}; choose among {names}", reason="no_feature")
-    labels = FileLabels(asked.page.state.masks).get(fact.cells)
+    labels = FileLabels(request.page.state.masks).get(fact.cells)
     rows, columns = shrunk((labels.shape[0], labels.shape[1]), wanted.width)
     y, x = (np.arange(rows) * labels.shape[0] // rows), (np.arange(columns) * labels.shape[1] // columns)
     table = np.concatenate([[0], places_of(np.array(values, float))]).astype(np.uint8)
     return _palette_png(table[labels[np.ix_(y, x)]], palette())
 
 
-def _cell(asked: Asked, fact: FrameSegmented, number: int) -> bytes:
-    labels = FileLabels(asked.page.state.masks).get(fact.cells)
+def _cell(request: PageRequest, fact: FrameSegmented, number: int) -> bytes:
+    labels = FileLabels(request.page.state.masks).get(fact.cells)
     try:
         box = box_of(labels, number)
     except KeyError:
         raise NotFound(f"there is no cell {number} in this frame", reason="no_cell") from None
-    pixels = _pixels(asked, fact)
+    pixels = _pixels(request, fact)
     side = max(8, round(MARGIN * max(box[1] - box[0], box[3] - box[2])))
     low, high = np.percentile(pixels[::4, ::4].astype(np.float32), [0.5, 99.5])
     picture = Image.fromarray(draw_cell(pixels, labels, number, box, side, (float(low), float(high))))

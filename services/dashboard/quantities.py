@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from services.dashboard.columns import Columns
-from services.dashboard.shapes import SeriesName
+from services.dashboard.schemas import SeriesName
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 
 from monitor.errors import BackPressure, SettingsError
 from monitor.messages import FrameArrived, FrameFailed
-from services.dashboard.deeds import note_deed
-from services.dashboard.endpoint import Asked
+from services.dashboard.endpoint import PageRequest
 from services.dashboard.errors import Conflict, NotFound
 from services.dashboard.queue_connection import queue_of
-from services.dashboard.shapes import DeadLetter, DeadLetters, Requeued
+from services.dashboard.schemas import DeadLetterItem, DeadLetters, Requeued
+from services.dashboard.user_actions import note_user_action
 from services.state_folder import StateFolder
 from services.store.dead_letters import DeadLetter as Dead
 from services.store.dead_letters import dead_letters, find_dead_letter, requeue
@@ -19,9 +19,9 @@ from services.store.record_view import viewed_record
 ANSWER_S = 3.0
 
 
-def dead_letter_list(asked: Asked) -> DeadLetters:
+def dead_letter_list(request: PageRequest) -> DeadLetters:
     """Return what no worker could bring to an end, oldest first."""
-    page, wanted = asked.page, asked.given
+    page, wanted = request.page, request.params
     with queue_of(page.state, page.settings.server) as bus:
         if bus is None:
             return DeadLetters(items=_from_record(page.state, wanted.limit), next=None, available=False)
@@ -34,9 +34,9 @@ def dead_letter_list(asked: Asked) -> DeadLetters:
     return DeadLetters(items=[_item(page.state, one) for one in shown], next=more, available=True)
 
 
-def requeue_letter(asked: Asked) -> Requeued:
+def requeue_letter(request: PageRequest) -> Requeued:
     """Put a dead letter into the queue again."""
-    page, entry_id = asked.page, asked.path["letter"]
+    page, entry_id = request.page, request.path["letter"]
     with queue_of(page.state, page.settings.server) as bus:
         if bus is None:
             raise Conflict("no queue server runs; start `cellvigil run` first", reason="no_queue")
@@ -58,7 +58,7 @@ def requeue_letter(asked: Asked) -> Requeued:
     if stream is None:
         raise NotFound(f"the dead letter {entry_id!r} is in the queue again already", reason="no_letter")
     subject = f"dead letter {entry_id}" + (f" of frame {frame_id[:12]}" if frame_id else "")
-    note_deed(page.state, asked.visitor.name, "put into the queue again", subject, asked.given.comment)
+    note_user_action(page.state, request.visitor.name, "put into the queue again", subject, request.params.comment)
     return Requeued(id=entry_id, stream=stream, note=f"in the queue again ({stream})")
 
 
@@ -70,11 +70,11 @@ def arrived_of(state: StateFolder, frame_id: str | None) -> FrameArrived | None:
         return None if ledger is None else ledger.frame(frame_id)
 
 
-def _item(state: StateFolder, dead: Dead) -> DeadLetter:
+def _item(state: StateFolder, dead: Dead) -> DeadLetterItem:
     told, since = dead.told, datetime.fromtimestamp(dead.since_ms / 1000.0, UTC)
     if isinstance(told, FrameFailed):
         return _failed(state, told, dead.letter.entry_id, since, queued=True)
-    return DeadLetter(
+    return DeadLetterItem(
         id=dead.letter.entry_id,
         kind="unreadable" if told is None else "parked",
         stage="" if told is None else told.stream,
@@ -88,9 +88,11 @@ def _item(state: StateFolder, dead: Dead) -> DeadLetter:
     )
 
 
-def _failed(state: StateFolder, told: FrameFailed, name: str, since: datetime | None, *, queued: bool) -> DeadLetter:
+def _failed(
+    state: StateFolder, told: FrameFailed, name: str, since: datetime | None, *, queued: bool
+) -> DeadLetterItem:
     arrived = arrived_of(state, told.frame_id)
-    return DeadLetter(
+    return DeadLetterItem(
         id=name,
         kind="frame_failed",
         stage=told.stage,
@@ -104,8 +106,8 @@ def _failed(state: StateFolder, told: FrameFailed, name: str, since: datetime | 
     )
 
 
-def _from_record(state: StateFolder, most: int) -> list[DeadLetter]:
-    """Return failures of frames without an estimate, as the record has them while no queue can be asked."""
+def _from_record(state: StateFolder, most: int) -> list[DeadLetterItem]:
+    """Return failures of frames without an estimate, as the record has them while no queue can be request."""
     with viewed_record(state.record) as record:
         failures = [] if record is None else record.failures(most)
     return [_failed(state, told, told.frame_id, None, queued=False) for told in failures]

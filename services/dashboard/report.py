@@ -20,13 +20,13 @@ from services.dashboard import pdf
 from services.dashboard.columns import Columns
 from services.dashboard.content import Content
 from services.dashboard.drawing import Band, Chart, Line, Mark, draw
-from services.dashboard.endpoint import Asked
+from services.dashboard.endpoint import PageRequest
 from services.dashboard.lists import AuditWanted, audit_lines
 from services.dashboard.pages import known_flask
 from services.dashboard.reasons import sentence_of
 from services.dashboard.rendering import TEMPLATES
+from services.dashboard.schemas import CourseResponse, SeriesResponse
 from services.dashboard.series import SeriesWanted, series_of
-from services.dashboard.shapes import Course, SeriesAnswer
 from services.state_folder import StateFolder
 from services.store.record_view import viewed_record
 
@@ -36,10 +36,10 @@ BLUE, GREY, GREEN, AMBER, RED = "#1b5fa8", "#8a8a8a", "#2d7d46", "#a86500", "#b3
 COLOUR_OF = {"high": RED, "medium": AMBER, "low": GREY}
 
 
-def flask_report(asked: Asked) -> Content:
+def flask_report(request: PageRequest) -> Content:
     """Return a flask's report as one HTML file; a browser prints it, also to PDF."""
-    flask, page = known_flask(asked), asked.page
-    wanted: SeriesWanted = asked.given.model_copy(update={"width": WIDTH_PX, "names": None})
+    flask, page = known_flask(request), request.page
+    wanted: SeriesWanted = request.params.model_copy(update={"width": WIDTH_PX, "names": None})
     answer = series_of(page, flask, wanted)
     first_t = wanted.from_ if wanted.from_ is not None else answer.first_t
     last_t = wanted.to if wanted.to is not None else answer.last_t
@@ -51,7 +51,7 @@ def flask_report(asked: Asked) -> Content:
     context = {
         "flask": flask,
         "made_at": datetime.now(UTC),
-        "made_by": asked.visitor.name,
+        "made_by": request.visitor.name,
         "code_version": __version__,
         "style": Markup(style),
         "charts": [Markup(chart) for chart in charts],
@@ -69,11 +69,11 @@ def flask_report(asked: Asked) -> Content:
     return Content(body, headers=headers)
 
 
-def flask_pdf(asked: Asked) -> Content:
+def flask_pdf(request: PageRequest) -> Content:
     """Return a flask's report as PDF; 409 `no_pdf` where the extra `pdf` is not installed."""
-    html = flask_report(asked).body.decode("utf-8")
-    headers = {"Content-Disposition": f"attachment; {_file_named(asked.path['flask'], 'pdf')}"}
-    return Content(asked.page.measurer.pdf(html), pdf.MEDIA, headers=headers)
+    html = flask_report(request).body.decode("utf-8")
+    headers = {"Content-Disposition": f"attachment; {_file_named(request.path['flask'], 'pdf')}"}
+    return Content(request.page.measurer.pdf(html), pdf.MEDIA, headers=headers)
 
 
 def made_by(state: StateFolder, flask: str) -> list[dict[str, Any]]:
@@ -85,11 +85,11 @@ def made_by(state: StateFolder, flask: str) -> list[dict[str, Any]]:
     ]
 
 
-def _charts(answer: SeriesAnswer) -> list[Chart]:
+def _charts(answer: SeriesResponse) -> list[Chart]:
     potency, frames = newest_per_time(answer.series["potency"]), answer.series["potency_frame"]
     lines = [Line(frames.t, frames.v, GREY, "single frames", 2.2, dots=True), _line(potency, BLUE, "rolling")]
     if answer.baseline is not None:
-        usual = newest_per_time(Course(t=answer.baseline.t, v=answer.baseline.v))
+        usual = newest_per_time(CourseResponse(t=answer.baseline.t, v=answer.baseline.v))
         lines.append(Line(usual.t, usual.v, GREEN, "usual", 1.2, "5 3"))
     marks = [Mark(one.raised_at, COLOUR_OF.get(one.priority, GREY), one.channel) for one in answer.alarms]
     bands = [] if potency.low is None or potency.high is None else [Band(potency.t, potency.low, potency.high, BLUE)]
@@ -104,7 +104,7 @@ def _charts(answer: SeriesAnswer) -> list[Chart]:
         )
     ]
     if answer.cusum is not None:
-        evidence = newest_per_time(Course(t=answer.cusum.t, v=answer.cusum.v))
+        evidence = newest_per_time(CourseResponse(t=answer.cusum.t, v=answer.cusum.v))
         cusum = Line(evidence.t, evidence.v, AMBER, answer.cusum.detector)
         limit = [(answer.cusum.limit, RED, f"limit {answer.cusum.limit:g}")]
         charts.append(Chart("Potency detector, deviations of a frame", [cusum], levels=limit, height=160))
@@ -116,25 +116,25 @@ def _charts(answer: SeriesAnswer) -> list[Chart]:
     return charts
 
 
-def newest_per_time(course: Course) -> Course:
+def newest_per_time(course: CourseResponse) -> CourseResponse:
     """Return one value per time, where several positions were taken at once: the last, which has seen the others."""
     places = [place for place, t in enumerate(course.t) if place + 1 == len(course.t) or course.t[place + 1] != t]
     of = [None if side is None else [side[place] for place in places] for side in (course.low, course.high)]
-    return Course(
+    return CourseResponse(
         t=[course.t[place] for place in places], v=[course.v[place] for place in places], low=of[0], high=of[1]
     )
 
 
-def mean_per_time(course: Course) -> Course:
+def mean_per_time(course: CourseResponse) -> CourseResponse:
     """Return one value per time, where several positions were taken at once: the mean of those that have one."""
     values: dict[float, list[float]] = {t: [] for t in course.t}
     for t, value in zip(course.t, course.v, strict=True):
         if value is not None:
             values[t].append(value)
-    return Course(t=list(values), v=[mean(found) if found else None for found in values.values()])
+    return CourseResponse(t=list(values), v=[mean(found) if found else None for found in values.values()])
 
 
-def _line(course: Course, colour: str, label: str) -> Line:
+def _line(course: CourseResponse, colour: str, label: str) -> Line:
     return Line(course.t, course.v, colour, label)
 
 

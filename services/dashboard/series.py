@@ -19,20 +19,20 @@ from services.assays.log import read_facts
 from services.assays.standing import Courses as AssayCourses
 from services.dashboard.columns import Columns
 from services.dashboard.courses import Trace
-from services.dashboard.endpoint import Asked, Given
+from services.dashboard.endpoint import PageRequest, RequestParams
 from services.dashboard.errors import Unprocessable
 from services.dashboard.installation import Installation
 from services.dashboard.pages import known_flask
 from services.dashboard.quantities import QUANTITIES, Quantity
-from services.dashboard.shapes import (
+from services.dashboard.schemas import (
     AlarmSpan,
     AssayPoint,
     Baseline,
-    Course,
+    CourseResponse,
     Cusum,
     ForecastLine,
     Forecasts,
-    SeriesAnswer,
+    SeriesResponse,
 )
 from services.dashboard.thinning import kept, rounded
 from services.state_folder import StateFolder
@@ -60,7 +60,7 @@ def _seconds(given: object) -> object:
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=-YEAR_3000, le=YEAR_3000, allow_inf_nan=False)]
 
 
-class SeriesWanted(Given):
+class SeriesWanted(RequestParams):
     """Which part of a course: from, to in seconds since 1970 or ISO 8601; width in pixels; names, comma between."""
 
     from_: Annotated[Seconds | None, Field(alias="from")] = None
@@ -69,12 +69,12 @@ class SeriesWanted(Given):
     names: Annotated[str | None, Field(max_length=500)] = None
 
 
-def series(asked: Asked) -> SeriesAnswer:
+def series(request: PageRequest) -> SeriesResponse:
     """Return a flask's quantities with intervals, what is usual, detector, forecasts, alarms and assays."""
-    return series_of(asked.page, known_flask(asked), asked.given)
+    return series_of(request.page, known_flask(request), request.params)
 
 
-def series_of(page: Installation, flask: str, wanted: SeriesWanted) -> SeriesAnswer:
+def series_of(page: Installation, flask: str, wanted: SeriesWanted) -> SeriesResponse:
     """Return a flask's course."""
     chosen = _chosen(wanted.names)
     trace = page.hub.courses.of(flask)
@@ -86,7 +86,7 @@ def series_of(page: Installation, flask: str, wanted: SeriesWanted) -> SeriesAns
         forecast = forecasts_of(columns, page.settings.culture)
         first_t, last_t = (float(t[0]), float(t[-1])) if len(t) else (None, None)
     culture = page.settings.culture
-    return SeriesAnswer(
+    return SeriesResponse(
         flask=flask,
         names={name: quantity.shape for name, quantity in chosen.items()},
         series=lines,
@@ -197,15 +197,15 @@ def _part(t: Vector, wanted: SeriesWanted) -> slice:
     return slice(first, max(first, last))
 
 
-def _course(columns: Columns, part: slice, quantity: Quantity, width: int) -> Course:
+def _course(columns: Columns, part: slice, quantity: Quantity, width: int) -> CourseResponse:
     t = columns.column("t")[part]
     if not len(t):
-        return Course(t=[], v=[])
+        return CourseResponse(t=[], v=[])
     lines = [columns.column(name)[part] for name in quantity.columns]
     places = kept(t, lines, width)
     numbers = [rounded(line[places], quantity.digits) for line in lines]
     times = np.round(t[places], 3).tolist()
-    return Course(
+    return CourseResponse(
         t=times, v=numbers[0], low=numbers[1] if len(lines) > 1 else None, high=numbers[-1] if len(lines) > 1 else None
     )
 

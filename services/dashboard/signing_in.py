@@ -4,15 +4,15 @@ from urllib.parse import urlsplit
 
 from monitor.errors import BackPressure
 from services.dashboard.content import Content
-from services.dashboard.deeds import note_deed
-from services.dashboard.endpoint import Asked, Given
+from services.dashboard.endpoint import PageRequest, RequestParams
 from services.dashboard.errors import NotSignedIn, Refused, TooMany
 from services.dashboard.guard import COOKIE
 from services.dashboard.installation import Installation
+from services.dashboard.user_actions import note_user_action
 from services.telemetry import get_log
 
 
-class Credentials(Given):
+class Credentials(RequestParams):
     """Name and password, from the form."""
 
     name: str
@@ -20,37 +20,37 @@ class Credentials(Given):
     next: str = "/"
 
 
-def login_page(asked: Asked) -> Content:
+def login_page(request: PageRequest) -> Content:
     """Show the form to sign in with."""
-    return _form(asked, own_path(asked.given.next), None, 200)
+    return _form(request, own_path(request.params.next), None, 200)
 
 
-def login(asked: Asked) -> Content:
+def login(request: PageRequest) -> Content:
     """Sign in: a cookie is left, and the browser goes where it wanted."""
-    given: Credentials = asked.given
-    target, page = own_path(given.next), asked.page
+    params: Credentials = request.params
+    target, page = own_path(params.next), request.page
     try:
-        page.pace.check(given.name, asked.address)
-        secret = page.users.sign_in(given.name, given.password)
+        page.sign_in_rate.check(params.name, request.address)
+        secret = page.users.sign_in(params.name, params.password)
         if secret is None:
-            page.pace.failed(given.name, asked.address)
-            _note(page, "nobody", "failed to sign in as", given.name, f"from {asked.address}")
+            page.sign_in_rate.failed(params.name, request.address)
+            _note(page, "nobody", "failed to sign in as", params.name, f"from {request.address}")
             raise NotSignedIn("name and password do not fit", reason="sign_in_failed")
     except (NotSignedIn, TooMany) as error:
-        return _form(asked, target, error, error.status)
+        return _form(request, target, error, error.status)
     page.users.end_sessions(*page.guard.lasts)  # those whose browser never came back
-    page.pace.fitted(given.name, asked.address)
-    _note(page, given.name, "signed in", f"from {asked.address}")
+    page.sign_in_rate.fitted(params.name, request.address)
+    _note(page, params.name, "signed in", f"from {request.address}")
     return Content(status=303, headers={"Location": target}, cookie=page.guard.cookie(secret))
 
 
-def logout(asked: Asked) -> Content:
+def logout(request: PageRequest) -> Content:
     """Sign out: the sign-in ends here too, not in the browser alone."""
-    secret = asked.cookies.get(COOKIE)
+    secret = request.cookies.get(COOKIE)
     if secret:
-        asked.page.users.sign_out(secret)
-        _note(asked.page, asked.visitor.name, "signed out", "")
-    return Content(status=303, headers={"Location": "/login"}, cookie=asked.page.guard.cookie(""))
+        request.page.users.sign_out(secret)
+        _note(request.page, request.visitor.name, "signed out", "")
+    return Content(status=303, headers={"Location": "/login"}, cookie=request.page.guard.cookie(""))
 
 
 def own_path(target: str) -> str:
@@ -67,12 +67,12 @@ def own_path(target: str) -> str:
 def _note(page: Installation, by: str | None, what: str, subject: str, why: str = "") -> None:
     """Write it into the audit log; where that cannot be written now, whoever has to look must get in all the same."""
     try:
-        note_deed(page.state, by, what, subject, why)
+        note_user_action(page.state, by, what, subject, why)
     except BackPressure as error:
         get_log("dashboard").warning("not_in_audit_log", what=what, by=by, subject=subject, error=str(error))
 
 
-def _form(asked: Asked, target: str, error: Refused | None, status: int) -> Content:
+def _form(request: PageRequest, target: str, error: Refused | None, status: int) -> Content:
     headers = {"Retry-After": str(error.wait_s)} if isinstance(error, TooMany) else {}
     failed = None if error is None else str(error)
     context = {"next": target, "failed": failed, "code": None if error is None else error.reason}

@@ -14,7 +14,7 @@ from services.alarms.listing import URGENCY
 from services.clock import Clock
 from services.dashboard.columns import Columns, moment_of
 from services.dashboard.readings import Readings
-from services.dashboard.shapes import Fleet, Machine, Spark, Tile, TileAlarm
+from services.dashboard.schemas import FleetResponse, Machine, Spark, Tile, TileAlarm
 from services.dashboard.thinning import kept, rounded
 from services.settings import Settings
 from services.store.fleet import KEPT, STANDING, flask_state
@@ -29,7 +29,7 @@ CHANNELS = tuple(channel for channel in RULES if channel not in OF_MACHINE)
 PUT_ASIDE = frozenset((AlarmStatus.SHELVED, AlarmStatus.OUT_OF_SERVICE))
 
 
-def fleet_of(readings: Readings, settings: Settings, clock: Clock) -> Fleet:
+def fleet_of(readings: Readings, settings: Settings, clock: Clock) -> FleetResponse:
     """Return every flask, the urgent ones first, then by name."""
     now = clock.now()
     with readings.lock:
@@ -37,7 +37,7 @@ def fleet_of(readings: Readings, settings: Settings, clock: Clock) -> Fleet:
         standings = readings.all_standings()
         revision = readings.revision
     tiles.sort(key=lambda tile: (-tile.urgency, tile.flask))
-    return Fleet(
+    return FleetResponse(
         now=now,
         speed=settings.clock.speed,
         flasks=tiles,

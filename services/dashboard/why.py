@@ -11,28 +11,28 @@ from monitor.features.catalogue import CELL
 from monitor.messages import FrameSegmented
 from services.dashboard.colours import NO_VALUE, STOPS, hexed, scale_of
 from services.dashboard.columns import Columns
-from services.dashboard.endpoint import Asked, Given
+from services.dashboard.endpoint import PageRequest, RequestParams
 from services.dashboard.errors import NotFound
 from services.dashboard.frames import items_of, population_of, segmentation_of
 from services.dashboard.installation import Installation
 from services.dashboard.measuring import Job, MeasuredCells
 from services.dashboard.pages import known_flask
 from services.dashboard.reasons import sentence_of
-from services.dashboard.shapes import CellItem, CellPage, FeatureName, Thumbnail, Why, WhyWord
+from services.dashboard.schemas import CellItem, CellPage, FeatureName, Thumbnail, Why, WhyWord
 
 NAMES = {feature.name: feature for feature in CELL}
 
 
-class WhyWanted(Given):
+class WhyWanted(RequestParams):
     """Which frame; the newest assessable one where it is not said."""
 
     frame: Annotated[str | None, Field(max_length=64)] = None
 
 
-def why(asked: Asked) -> Why:
+def why(request: PageRequest) -> Why:
     """Return which features moved a frame's potency most, in words, and the cells that carry it."""
-    flask, page = known_flask(asked), asked.page
-    frame_id = asked.given.frame or _newest_assessable(page, flask)
+    flask, page = known_flask(request), request.page
+    frame_id = request.params.frame or _newest_assessable(page, flask)
     nothing = Why(
         flask=flask,
         frame_id=None,
@@ -68,10 +68,10 @@ def why(asked: Asked) -> Why:
     return _explained(page, about, frame_id) if item.state == "ok" else about
 
 
-def cell_list(asked: Asked) -> CellPage:
+def cell_list(request: PageRequest) -> CellPage:
     """Return every cell of a frame with its features, and what the colours stand for."""
-    fact = segmentation_of(asked.page.state, asked.path["frame_id"])
-    measured = cells_of(asked.page, fact)
+    fact = segmentation_of(request.page.state, request.path["frame_id"])
+    measured = cells_of(request.page, fact)
     features = {name: _feature(name, values) for name, values in measured.values.items()}
     cells = [
         CellItem(

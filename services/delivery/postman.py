@@ -14,7 +14,7 @@ from monitor.errors import BackPressure
 from monitor.messages import AlarmsGrouped
 from services.delivery.letter import Letter
 from services.delivery.outbox import Outbox
-from services.delivery.pace import Pace
+from services.delivery.rate_limit import RateLimit
 from services.delivery.receiver import DeliveryFailed, Notice, Receiver
 from services.settings import NotifierSettings
 from services.telemetry import get_log
@@ -75,7 +75,7 @@ class Lane(threading.Thread):
         self._news = threading.Event()
         self._closing = threading.Event()
         self._last_start = 0.0
-        self._pace = Pace(settings.flood_most, settings.flood_singly, settings.flood_window_s)
+        self._pace = RateLimit(settings.flood_most, settings.flood_singly, settings.flood_window_s)
         self._hurry = False
         self._refuses_groups = False
 

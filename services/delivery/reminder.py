@@ -9,7 +9,7 @@ from monitor.culture.standing import AlarmStanding
 from monitor.messages import AlarmChanged, AlarmState, AlarmStatus, Channel
 from services.delivery.outbox import Outbox
 
-UNSEEN = (AlarmStatus.UNACKNOWLEDGED, AlarmStatus.LATCHED)
+REMINDED_OF = (AlarmStatus.UNACKNOWLEDGED, AlarmStatus.LATCHED)
 HOUR_S = 3600.0
 
 
@@ -20,10 +20,10 @@ def reminders(
 
     A flask whose upper channels are in trouble is not reminded of the lower ones: those say nothing until it is mended.
     """
-    in_trouble = {(standing.flask, standing.channel) for standing in standings if standing.status in UNSEEN}
+    in_trouble = {(standing.flask, standing.channel) for standing in standings if standing.status in REMINDED_OF}
     for standing in standings:
         raised = standing.raised
-        if raised is None or standing.status not in UNSEEN:
+        if raised is None or standing.status not in REMINDED_OF:
             continue
         if any((standing.flask, above) in in_trouble for above in UPSTREAM.get(standing.channel, ())):
             continue

@@ -25,10 +25,10 @@ from monitor.messages import Channel, ConditionObserved
 from services.clock import Clock
 from services.ingest.admission import Admission
 from services.ingest.candidates import Candidates, Patience
-from services.ingest.feed import Feed
 from services.ingest.filesystem import filesystem_of, is_network
 from services.ingest.finder import Finder
 from services.ingest.health import HealthWatch
+from services.ingest.publisher import Publisher
 from services.ingest.quarantine import Quarantine
 from services.ingest.silence import SilenceWatch
 from services.settings import Settings
@@ -116,7 +116,7 @@ class Ingester:
         # what is in quarantine is judged anew at every start: the settings may be others
         self._finder = Finder(self._root, watch, settings.state.resolve(), self._candidates, ledger.known, self._log)
         self._silence = SilenceWatch(watch.expected_interval_s, watch.silent_intervals, ledger.last_arrivals())
-        self._feed = Feed(bus, ledger, settled, self._log)
+        self._feed = Publisher(bus, ledger, settled, self._log)
         self._decided: Counter[str] = Counter()
         self._next_epoch = self._next_beat = self._next_silence = 0.0
         self._last_change = time.monotonic()

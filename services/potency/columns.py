@@ -7,7 +7,7 @@ from monitor.features.catalogue import POPULATION
 from monitor.potency.conditions import KINDS, RANGES
 from monitor.potency.table import DENSITY
 from services.potency.assay_file import ABOUT
-from services.potency.circumstances import HOURS
+from services.potency.covariates import HOURS
 from services.potency.table_file import TableFile, is_empty, missing_column, numeric, some_of
 
 COUNTS = ("n_cells", "cells", "n_nuclei", "nuclei", "n_fields", "fields", "pixel_size_um", "time_index", "frame")

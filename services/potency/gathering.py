@@ -12,8 +12,8 @@ from monitor.errors import SettingsError
 from monitor.potency.conditions import Value
 from monitor.potency.table import INDEX, Target, TrainingTable, add_index, make_target
 from services.potency.assay_file import Joined, join, read_assays
-from services.potency.circumstances import conditions_of, from_samples
 from services.potency.columns import STATE, chosen_features
+from services.potency.covariates import conditions_of, from_samples
 from services.potency.table_file import TableFile, is_empty, missing_column, read_table, some_of
 
 LEAST_UNITS = 10

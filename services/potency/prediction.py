@@ -18,8 +18,8 @@ from monitor.potency.biomarker import Biomarker
 from monitor.potency.explain import explain
 from monitor.potency.model import UNFAMILIAR, PotencyModel, Refusal, load_model
 from services.demo_model import warn_of_demo
-from services.potency.circumstances import conditions_of, from_samples
-from services.potency.doubt import doubt_of_table
+from services.potency.covariates import conditions_of, from_samples
+from services.potency.dataset_shift import doubt_of_table
 from services.potency.table_file import TableFile, read_table
 from services.store.results import inert
 from services.whole_file import check_writable, write_whole

@@ -19,7 +19,7 @@ BEGINNING = "0" * 64
 """Stands for the hash before the first line."""
 
 
-class Deed(Fact):
+class UserAction(Fact):
     """What somebody did that is about no alarm: signed in, put a dead letter into the queue again, added a user.
 
     what: the deed as a word, such as `requeued`; subject: to what or whom; at: by this machine's clock.
@@ -43,14 +43,14 @@ class AuditEntry(Fact):
 
     kind: Literal["acted", "moved", "withdrawn", "did"]
     written_at: AwareDatetime
-    what: OperatorActed | AlarmTransition | Deed
+    what: OperatorActed | AlarmTransition | UserAction
 
     @property
     def words(self) -> str:
         """What happened, by whom and why."""
         what = self.what
         match what:
-            case Deed():
+            case UserAction():
                 return f"{what.by}: {what.what} {what.subject}" + (f". {what.why}" if what.why else "")
             case OperatorActed():
                 return f"{what.by}: {what.action}. {what.why}"

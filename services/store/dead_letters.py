@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from monitor.errors import SettingsError
 from monitor.messages import FrameArrived, FrameFailed, FrameSegmented, Parked
-from services.transport.bus import Bus, Letter
+from services.transport.bus import Bus, StreamEntry
 from services.transport.codec import UnknownMessage, decode, encode
 from services.transport.streams import DEAD, FLASK_EVENTS, FRAMES, renamed
 
@@ -13,7 +13,7 @@ from services.transport.streams import DEAD, FLASK_EVENTS, FRAMES, renamed
 class DeadLetter:
     """One dead letter; told is what it says, None of one that this version cannot read."""
 
-    letter: Letter
+    letter: StreamEntry
     told: FrameFailed | Parked | None
 
     @property
@@ -81,7 +81,7 @@ def _again(
     return FRAMES.stream(), f"frame:{told.frame_id}", encode(arrived)
 
 
-def _told(letter: Letter) -> FrameFailed | Parked | None:
+def _told(letter: StreamEntry) -> FrameFailed | Parked | None:
     try:
         message = decode(letter.payload)
     except UnknownMessage:

@@ -195,7 +195,7 @@ class Ledger:
         """Return the reason of every quarantined file by source."""
         return dict(self._connection.execute("SELECT source, reason FROM files WHERE state = 'quarantined'").fetchall())
 
-    def put_aside(self) -> tuple[dict[str, int], tuple[str, str] | None]:
+    def quarantine_summary(self) -> tuple[dict[str, int], tuple[str, str] | None]:
         """Return how many files are quarantined for each reason, most first, and source and detail of the newest."""
         counted = (
             "SELECT reason, count(*) FROM files WHERE state = 'quarantined' GROUP BY reason ORDER BY 2 DESC, reason"

@@ -21,7 +21,7 @@ from monitor.messages import (
     OperatorActed,
     PotencyEstimated,
 )
-from services.store.audit import AuditLine, Deed
+from services.store.audit import AuditLine, UserAction
 from services.store.silence import Silence
 
 
@@ -92,7 +92,7 @@ class Record(Protocol):
     def waiting_actions(self) -> list[OperatorActed]:
         """Return operators' actions that are not part of a history yet, oldest first."""
 
-    def put_deed(self, deed: Deed) -> None:
+    def put_user_action(self, deed: UserAction) -> None:
         """Append to the audit log what somebody did that is about no alarm."""
 
     def put_silence(self, silence: Silence) -> None:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from monitor.culture.standing import AlarmTransition
 from monitor.messages import OperatorActed
-from services.store.audit import BEGINNING, AuditEntry, Deed
+from services.store.audit import BEGINNING, AuditEntry, UserAction
 from services.store.seal import sealed
 
 
@@ -22,7 +22,7 @@ class Journal:
         self,
         kind: Literal["acted", "moved", "withdrawn", "did"],
         identity: str,
-        what: OperatorActed | AlarmTransition | Deed,
+        what: OperatorActed | AlarmTransition | UserAction,
     ) -> None:
         """Append a line, sealed onto the newest one."""
         newest = self._connection.execute("SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1").fetchone()

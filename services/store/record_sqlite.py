@@ -18,7 +18,7 @@ from monitor.messages import (
     OperatorActed,
     PotencyEstimated,
 )
-from services.store.audit import AuditLine, Deed
+from services.store.audit import AuditLine, UserAction
 from services.store.database import explain, open_database, writing
 from services.store.record_flask import SqliteFlask, sortable
 from services.store.record_journal import Journal
@@ -104,7 +104,7 @@ class SqliteRecord:
         )
         return [OperatorActed.model_validate_json(fact) for (fact,) in self._connection.execute(query)]
 
-    def put_deed(self, deed: Deed) -> None:
+    def put_user_action(self, deed: UserAction) -> None:
         """Append to the audit log what somebody did that is about no alarm; one that is there already is left alone."""
         with self._write() as connection:
             query = "SELECT 1 FROM audit WHERE kind = 'did' AND flask = ? AND id = ?"

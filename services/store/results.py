@@ -38,7 +38,7 @@ class ResultRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class Completeness:
     """Whether everything that came in went out: `lost` frames have no result though nothing is waiting for them."""
 
     ledger: int
@@ -65,12 +65,12 @@ def batched(rows: Iterator[LedgerRow], size: int) -> Iterator[list[LedgerRow]]:
         yield part
 
 
-def account(ledger: Ledger, record: Record) -> Account:
+def completeness(ledger: Ledger, record: Record) -> Completeness:
     """Count frames and files in quarantine, those with a result, and those still waiting."""
     counts = ledger.counts()
     every = sum(count for state, count in counts.items() if state not in ("duplicate", "vanished"))
     waiting = ledger.count_without_result(record.settled)
-    return Account(ledger=every, results=every - waiting, waiting=waiting)
+    return Completeness(ledger=every, results=every - waiting, waiting=waiting)
 
 
 def write_csv(rows: Iterator[ResultRow], stream: TextIO) -> int:

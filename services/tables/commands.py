@@ -28,9 +28,9 @@ def features(
     engine: Engine = EngineName.EAGER,
 ) -> None:
     """Measure every cell, frame and flask: cells.csv, frames.csv, flasks.csv, and columns.csv that explains them."""
-    from services.tables.measuring import Plan, write_tables
+    from services.tables.measuring import TablePlan, write_tables
 
-    plan = Plan(
+    plan = TablePlan(
         given=tuple(images),
         out=out,
         labels=labels,

@@ -31,7 +31,7 @@ NO_FLASKS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TablePlan:
     """What the command asks for, as its options say it."""
 
     given: tuple[Path, ...]
@@ -47,7 +47,7 @@ class Plan:
     engine: str = "eager"
 
 
-def write_tables(plan: Plan) -> int:
+def write_tables(plan: TablePlan) -> int:
     """Write `cells`, `frames`, `columns` and, for series, `flasks`; return 1 when an image could not be measured.
 
     Raises
@@ -92,7 +92,7 @@ def write_tables(plan: Plan) -> int:
     return 1 if failed else 0
 
 
-def _masking(plan: Plan, sources: Sequence[Source]) -> tuple[Masking, str]:
+def _masking(plan: TablePlan, sources: Sequence[Source]) -> tuple[Masking, str]:
     """Return where masks come from, and how a row says so."""
     if plan.labels is not None:
         return from_folder(plan.labels, sources), str(plan.labels)
@@ -105,7 +105,7 @@ def _masking(plan: Plan, sources: Sequence[Source]) -> tuple[Masking, str]:
 class _Series:
     """The frames as they come, flask after flask."""
 
-    def __init__(self, plan: Plan, samples: Mapping[str, Sample], sources: Sequence[Source]) -> None:
+    def __init__(self, plan: TablePlan, samples: Mapping[str, Sample], sources: Sequence[Source]) -> None:
         self._plan = plan
         self._flasks: dict[str, Flask] = {}
         for source in sources:

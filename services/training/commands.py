@@ -36,10 +36,10 @@ def train_segmenter_(
 ) -> None:
     """Fine-tune our weights on your labelled images (5 to 20 fields help) or stained ones, or train from scratch."""
     from monitor.network.checkpoint import SHIPPED
-    from services.training.plan import Plan
+    from services.training.plan import TrainingPlan
     from services.training.segmenter import train_segmenter
 
-    plan = Plan(
+    plan = TrainingPlan(
         folders=tuple(folders or ()),
         out=out,
         stain_pairs=stain_pairs,

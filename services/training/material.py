@@ -21,7 +21,7 @@ from monitor.training.sources import LabelledImage, is_labels, read_labelled
 from monitor.training.stain import read_stain_pairs
 from monitor.training.teacher import Look, TaughtFrame, taught_fraction, teach
 from services.training.looks import look_of
-from services.training.plan import Plan, split
+from services.training.plan import TrainingPlan, split
 from services.training.stained import StainedView, halves, view_of
 
 SIMULATED_SEED = 5000
@@ -42,7 +42,7 @@ class Material:
     taught: list[TaughtFrame] = field(default_factory=list)
 
 
-def gather(plan: Plan, console: Console) -> Material:
+def gather(plan: TrainingPlan, console: Console) -> Material:
     """Read, register and label what the plan names; say what could not be used.
 
     Raises
@@ -65,7 +65,7 @@ def gather(plan: Plan, console: Console) -> Material:
     return found
 
 
-def fields_of(plan: Plan, material: Material, console: Console) -> list[tuple[float, Sequence[Field]]]:
+def fields_of(plan: TrainingPlan, material: Material, console: Console) -> list[tuple[float, Sequence[Field]]]:
     """Return (share, fields) of every kind of image; targets are computed on all cores."""
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         seeds = range(SIMULATED_SEED, SIMULATED_SEED + plan.simulated)
@@ -83,7 +83,7 @@ def fields_of(plan: Plan, material: Material, console: Console) -> list[tuple[fl
 
 
 def _stained(
-    plan: Plan, folder: Path, look: Look | None, console: Console
+    plan: TrainingPlan, folder: Path, look: Look | None, console: Console
 ) -> tuple[list[StainedView], list[StainedView]]:
     pairs = list(read_stain_pairs(folder, plan.pixel_size_um))
     alone = len(pairs) == 1 and plan.hold_back is None

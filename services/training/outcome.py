@@ -16,7 +16,7 @@ from monitor.training.metrics import Scores
 from monitor.training.train import TrainSettings
 from services.segmentation.evaluation import report_of
 from services.training.material import Material
-from services.training.plan import Plan
+from services.training.plan import TrainingPlan
 from services.training.stained import StainScores
 
 CELL_SCORES = ("ap50", "ap75", "f1", "precision", "recall", "matched_iou", "count_error")
@@ -55,7 +55,7 @@ def _mean(robustness: Mapping[str, float]) -> float:
 
 
 def save(
-    plan: Plan,
+    plan: TrainingPlan,
     settings: TrainSettings,
     decode: DecodeSettings,
     averaged: dict[str, Tensor],

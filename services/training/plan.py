@@ -14,7 +14,7 @@ Named = TypeVar("Named", LabelledImage, StainedView)
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TrainingPlan:
     """What to train.
 
     folders: labelled images; stain_pairs: folder of images with a nuclear stain; unlabelled: folder of image series;

@@ -17,17 +17,17 @@ from monitor.training.robustness import robustness
 from monitor.training.train import Progress as Step
 from monitor.training.train import TrainSettings, train
 from services.training.curves import draw_curves
-from services.training.jury import Jury, Record, choose_decode, masks_of, scores, segmenter_of
 from services.training.material import Material, fields_of, gather
 from services.training.outcome import Verdict, before_after, save
-from services.training.plan import Plan
+from services.training.plan import TrainingPlan
 from services.training.stained import stain_scores
+from services.training.validation import CurveLog, Validator, choose_decode, masks_of, scores, segmenter_of
 from services.whole_file import write_json
 
 DECODE_FIELDS = 6
 
 
-def train_segmenter(plan: Plan, json_file: Path | None) -> int:
+def train_segmenter(plan: TrainingPlan, json_file: Path | None) -> int:
     """Train, or go on with what lies in `plan.out`; write card, curves and a table of scores before and after.
 
     Returns 1, and writes no card, when unlabelled frames taught and the scores did not gain by it.
@@ -62,15 +62,15 @@ def train_segmenter(plan: Plan, json_file: Path | None) -> int:
     return 0
 
 
-def _draw(plan: Plan, console: Console) -> None:
+def _draw(plan: TrainingPlan, console: Console) -> None:
     """Draw the curves; what was learnt is not held up where there is nothing to draw with."""
     try:
-        draw_curves(Record(plan.out / "curve.jsonl").rows()).save(plan.out / "curves.png")
+        draw_curves(CurveLog(plan.out / "curve.jsonl").rows()).save(plan.out / "curves.png")
     except SettingsError as error:
         console.print(f"no curves.png: {error}", markup=False, highlight=False)
 
 
-def _beginning(plan: Plan) -> tuple[Mapping[str, Tensor] | None, TrainSettings, DecodeSettings]:
+def _beginning(plan: TrainingPlan) -> tuple[Mapping[str, Tensor] | None, TrainSettings, DecodeSettings]:
     """Return weights to start from, settings and decode."""
     if plan.weights is None:
         settings = TrainSettings(width=plan.width, steps=plan.steps or 20_000, seed=plan.seed)
@@ -89,7 +89,7 @@ def _with_rate(settings: TrainSettings, rate: float | None) -> TrainSettings:
 
 
 def _run(
-    plan: Plan,
+    plan: TrainingPlan,
     settings: TrainSettings,
     decode: DecodeSettings,
     start: Mapping[str, Tensor] | None,
@@ -97,8 +97,8 @@ def _run(
     console: Console,
 ) -> None:
     groups = fields_of(plan, material, console)
-    record = Record(plan.out / "curve.jsonl")
-    jury = Jury(settings, decode, material.held_back, record)
+    record = CurveLog(plan.out / "curve.jsonl")
+    jury = Validator(settings, decode, material.held_back, record)
     bar = Progress(
         TextColumn("training"),
         BarColumn(),

@@ -35,7 +35,7 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class StreamEntry:
     """One entry that a stream holds, as somebody sees it who only looks."""
 
     entry_id: str
@@ -80,10 +80,10 @@ class Bus(Protocol):
     def history(self, stream: str) -> Iterator[bytes]:
         """Yield the payloads that a stream still holds, oldest first."""
 
-    def letters(self, stream: str, after: str, count: int) -> list[Letter]:
+    def letters(self, stream: str, after: str, count: int) -> list[StreamEntry]:
         """Return up to `count` entries of a stream behind the one named `after`, oldest first; "" is the beginning."""
 
-    def put_back(self, dead: Letter, stream: str, key: str, payload: bytes) -> bool:
+    def put_back(self, dead: StreamEntry, stream: str, key: str, payload: bytes) -> bool:
         """Put what is a dead letter into a stream again, whatever was published under its key, and drop the letter.
 
         Both happen or neither; False when the letter is gone. Should it fail again, it becomes a letter again.

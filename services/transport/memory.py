@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from monitor.errors import BackPressure
-from services.transport.bus import Delivery, Letter
+from services.transport.bus import Delivery, StreamEntry
 from services.transport.codec import encode
 from services.transport.stage import Publication
 from services.transport.streams import CAPPED, DEAD
@@ -155,15 +155,17 @@ class MemoryBus:
             payloads = [entry.payload for entry in self._queue.streams.get(stream, {}).values()]
         yield from payloads
 
-    def letters(self, stream: str, after: str, count: int) -> list[Letter]:
+    def letters(self, stream: str, after: str, count: int) -> list[StreamEntry]:
         """Return up to `count` entries of a stream behind the one named `after`, oldest first."""
         behind = int(after.partition("-")[0] or 0)
         with self._queue.changed:
             entries = self._queue.streams.get(stream, {}).items()
-            found = [Letter(i, entry.key, entry.payload) for i, entry in entries if int(i.partition("-")[0]) > behind]
+            found = [
+                StreamEntry(i, entry.key, entry.payload) for i, entry in entries if int(i.partition("-")[0]) > behind
+            ]
             return found[:count]
 
-    def put_back(self, dead: Letter, stream: str, key: str, payload: bytes) -> bool:
+    def put_back(self, dead: StreamEntry, stream: str, key: str, payload: bytes) -> bool:
         """Put what is a dead letter into a stream again, and drop the letter; False when it is gone."""
         with self._queue.changed:
             if self._queue.streams.get(DEAD, {}).pop(dead.entry_id, None) is None:

@@ -14,7 +14,7 @@ from redis.retry import Retry
 
 from monitor.errors import BackPressure
 from services.transport import scripts
-from services.transport.bus import Delivery, Letter
+from services.transport.bus import Delivery, StreamEntry
 from services.transport.codec import encode
 from services.transport.stage import Publication
 from services.transport.streams import CAPPED, DEAD, FORMER
@@ -207,14 +207,16 @@ class RedisBus:
             last = f"({entries[-1][0].decode()}"
 
     @_backed_off
-    def letters(self, stream: str, after: str, count: int) -> list[Letter]:
+    def letters(self, stream: str, after: str, count: int) -> list[StreamEntry]:
         """Return up to `count` entries of a stream behind the one named `after`, oldest first."""
         first = f"({after}" if after else "-"
         entries: Any = self._redis.xrange(self._key(stream), min=first, count=count)
-        return [Letter(entry_id.decode(), fields[b"key"].decode(), fields[b"payload"]) for entry_id, fields in entries]
+        return [
+            StreamEntry(entry_id.decode(), fields[b"key"].decode(), fields[b"payload"]) for entry_id, fields in entries
+        ]
 
     @_backed_off
-    def put_back(self, dead: Letter, stream: str, key: str, payload: bytes) -> bool:
+    def put_back(self, dead: StreamEntry, stream: str, key: str, payload: bytes) -> bool:
         """Put what is a dead letter into a stream again, and drop the letter; False when it is gone."""
         keys = [self._key(DEAD), self._key(f"once:{dead.key}"), self._key(stream), self._key(f"once:{key}")]
         answer: Any = self._put_back(keys=keys, args=[dead.entry_id, key, payload])

@@ -9,7 +9,7 @@ from services.bench.candidates import Candidate, Missing
 from services.bench.chain import Offered
 from services.bench.engines import Cell
 from services.bench.load import Load
-from services.bench.plan import Plan
+from services.bench.plan import BenchPlan
 from services.bench.report import Bench, report_of, with_load
 from services.bench.roofline import Rates
 from services.bench.spread import Spread
@@ -35,7 +35,7 @@ def bench() -> Bench:
         Cell("eager", "eager-cpu-fp32", 2048, 1, failed="no room"),
     ]
     return Bench(
-        plan=Plan(sizes=(1024, 2048), batches=(1,), rounds=3),
+        plan=BenchPlan(sizes=(1024, 2048), batches=(1,), rounds=3),
         machine=MACHINE,
         candidates=[eager, fast],
         missing=[Missing("tensorrt", "TensorRT needs an NVIDIA GPU, and there is none here")],

@@ -18,7 +18,7 @@ def test_services_publish_what_the_pipeline_computes(tmp_path: Path) -> None:
     report = installation.report
     assert report is not None
     assert report.exit_code == 0
-    assert (report.account.ledger, report.account.results, report.doubled) == (32, 32, 0)
+    assert (report.completeness.ledger, report.completeness.results, report.doubled) == (32, 32, 0)
 
     estimates = installation.estimates()
     oracle = installation.oracle()

@@ -41,7 +41,7 @@ def test_kills_restarts_and_a_wipe_lose_and_double_nothing(tmp_path: Path, monke
     frames = FLASKS * POSITIONS * TIME_POINTS
     report = installation.report
     assert report is not None
-    assert (report.account.ledger, report.account.results, report.account.waiting) == (frames, frames, 0)
+    assert (report.completeness.ledger, report.completeness.results, report.completeness.waiting) == (frames, frames, 0)
     assert not troubles
     assert sum(report.supervisor.restarts.values()) >= 20
     estimates = installation.estimates()

@@ -25,7 +25,7 @@ def test_a_state_folder_of_the_first_release_is_continued(tmp_path: Path) -> Non
     report = installation.report
     assert report is not None
     # ten frames and an unreadable file from before, a frame more of each flask
-    assert (report.account.ledger, report.account.waiting, report.doubled) == (13, 0, 0)
+    assert (report.completeness.ledger, report.completeness.waiting, report.doubled) == (13, 0, 0)
 
     with SqliteRecord(installation.state.record, readonly=True) as record:
         after = record.estimates()

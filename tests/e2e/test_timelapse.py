@@ -23,7 +23,7 @@ def test_the_real_time_lapse_goes_through(tmp_path: Path) -> None:
     report = installation.report
     assert played == 37
     assert report is not None
-    assert (report.account.ledger, report.account.results, report.doubled) == (37, 37, 0)
+    assert (report.completeness.ledger, report.completeness.results, report.doubled) == (37, 37, 0)
     estimates = sorted(installation.estimates().values(), key=lambda estimate: estimate.acquired_at)
     cells = [estimate.n_cells for estimate in estimates]
     # the hand-drawn masks of the first frame count the same field's cells

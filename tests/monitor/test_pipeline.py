@@ -20,12 +20,12 @@ from monitor.features.featurizer import measure
 from monitor.frames.frame import Frame
 from monitor.messages import EstimateState, FrameArrived, SegmentedBy
 from monitor.pipeline import Masks, Pipeline, PipelineResult, estimates_from, measure_frame
+from monitor.potency.applicability import ApplicabilityDomain
 from monitor.potency.biomarker import Biomarker, BiomarkerSpec
 from monitor.potency.bundle import Bundle, ModelSpec
 from monitor.potency.calibration import Calibration, Interval
 from monitor.potency.conditions import Conditions
 from monitor.potency.contract import FeatureContract
-from monitor.potency.familiarity import Familiarity
 from monitor.potency.model import PotencyModel
 
 # the same drawn picture stands for many frames here, which a real flask would be called frozen for
@@ -53,7 +53,7 @@ def model(names: tuple[str, str] = ("area_median", "confluency")) -> PotencyMode
     table = np.random.default_rng(0).normal([500.0, 0.2], [100.0, 0.1], (200, 2))
     boosters: Any = {"low": Straight(-10.0), "middle": Straight(0.0), "high": Straight(10.0)}
     interval = Interval(coverage=0.9, offset=0.0, lowest=0.0, highest=150.0)
-    calibration = Calibration(intervals={"potency": interval}, familiarity=Familiarity.fit(names, table, 0.01))
+    calibration = Calibration(intervals={"potency": interval}, familiarity=ApplicabilityDomain.fit(names, table, 0.01))
     spec = BiomarkerSpec(name="potency", files={name: f"{name}.txt" for name in boosters})
     bundle = Bundle(ModelSpec(biomarkers=(spec,)), calibration, FeatureContract.of(names), {}, {})
     return PotencyModel({"potency": Biomarker(spec, boosters, interval)}, bundle, "straight")

@@ -11,7 +11,7 @@ from services.assays.reporting import report_command
 from services.bench.measuring import bench
 from services.bench.plan import make_plan
 from services.figure import image_of, new_figure, plain
-from services.training.plan import Plan
+from services.training.plan import TrainingPlan
 from services.training.segmenter import _draw
 
 
@@ -42,7 +42,7 @@ def test_a_report_says_it_before_it_prints(without: None, tmp_path: Path, capsys
 
 def test_training_goes_on_without_its_picture(without: None, tmp_path: Path) -> None:
     console = Console(record=True, width=200)
-    _draw(Plan(folders=(), out=tmp_path), console)
+    _draw(TrainingPlan(folders=(), out=tmp_path), console)
 
     assert "no curves.png: the picture needs matplotlib" in console.export_text()
     assert list(tmp_path.iterdir()) == []

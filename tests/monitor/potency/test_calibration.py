@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from monitor.potency.applicability import ApplicabilityDomain
 from monitor.potency.calibration import Calibration, Interval, Platt, conformal_offset, logistic
-from monitor.potency.familiarity import Familiarity
 
 
 def test_the_offset_is_the_finite_sample_quantile_of_what_lies_outside() -> None:
@@ -101,7 +101,7 @@ def test_a_calibration_comes_back_from_its_text() -> None:
     calibration = Calibration(
         intervals={"IDO": Interval(coverage=0.9, offset=-1.5)},
         probabilities={"PD-L1": Platt(slope=1.2, intercept=-0.1)},
-        familiarity=Familiarity.fit(["a", "b", "c"], rows, 0.05),
+        familiarity=ApplicabilityDomain.fit(["a", "b", "c"], rows, 0.05),
     )
     again = Calibration.model_validate_json(calibration.model_dump_json())
     assert again == calibration

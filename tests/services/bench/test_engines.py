@@ -14,7 +14,7 @@ from monitor.network.segnet import SegmentationNetwork
 from services.bench import candidates, engines
 from services.bench.candidates import Candidate, make_candidates
 from services.bench.engines import Cell, fastest, rates_here, time_engines, where
-from services.bench.plan import Plan
+from services.bench.plan import BenchPlan
 from services.bench.progress import Teller
 from services.bench.roofline import Rates, roofline_s
 
@@ -31,7 +31,7 @@ def network() -> SegmentationNetwork:
     return SegmentationNetwork(0.125, 16).eval()
 
 
-def timed(plan: Plan, found: list[Candidate], network: SegmentationNetwork, teller: Teller, **more) -> list[Cell]:
+def timed(plan: BenchPlan, found: list[Candidate], network: SegmentationNetwork, teller: Teller, **more) -> list[Cell]:
     return time_engines(plan, found, {("cpu", "fp32"): RATES}, network, teller, **more)
 
 
@@ -45,7 +45,7 @@ def test_engine_that_cannot_run_here_is_listed_with_its_reason(tmp_path: Path, m
 
     monkeypatch.setattr(candidates, "make_engine", without_openvino)
 
-    plan = Plan(engines=("eager", "openvino"), parity=False)
+    plan = BenchPlan(engines=("eager", "openvino"), parity=False)
     found, missing = make_candidates(plan, EngineStore(tmp_path), teller)
 
     assert [one.name for one in found] == ["eager"]
@@ -54,7 +54,7 @@ def test_engine_that_cannot_run_here_is_listed_with_its_reason(tmp_path: Path, m
 
 
 def test_engine_that_was_never_built_is_not_built_without_being_asked_for(tmp_path: Path, teller: Teller):
-    found, missing = make_candidates(Plan(engines=("eager", "compiled")), EngineStore(tmp_path), teller)
+    found, missing = make_candidates(BenchPlan(engines=("eager", "compiled")), EngineStore(tmp_path), teller)
 
     assert [one.name for one in found] == ["eager"]
     assert "engine build compiled" in missing[0].why
@@ -63,7 +63,7 @@ def test_engine_that_was_never_built_is_not_built_without_being_asked_for(tmp_pa
 def test_engines_take_turns_and_run_the_batches_that_they_make(network: SegmentationNetwork, teller: Teller):
     one, many = candidate("eager", "eager-cpu-fp32", batch_size=1), candidate("openvino", "openvino-cpu-fp32")
 
-    cells = timed(Plan(sizes=(64,), batches=(1, 4), rounds=3), [one, many], network, teller)
+    cells = timed(BenchPlan(sizes=(64,), batches=(1, 4), rounds=3), [one, many], network, teller)
 
     assert [(cell.engine, cell.batch, len(cell.batch_ms)) for cell in cells] == [
         ("eager", 1, 3),
@@ -78,7 +78,7 @@ def test_engines_take_turns_and_run_the_batches_that_they_make(network: Segmenta
 def test_engine_that_fails_on_a_shape_says_why_and_the_others_go_on(network: SegmentationNetwork, teller: Teller):
     one, other = candidate("eager", "eager-cpu-fp32"), candidate("openvino", "openvino-cpu-fp32", most=1)
 
-    cells = timed(Plan(sizes=(64,), batches=(1, 4), rounds=1), [one, other], network, teller)
+    cells = timed(BenchPlan(sizes=(64,), batches=(1, 4), rounds=1), [one, other], network, teller)
 
     assert [cell.failed for cell in cells] == [None, None, None, "no room"]
 
@@ -87,7 +87,7 @@ def test_no_time_is_begun_after_the_minutes_are_over(network: SegmentationNetwor
     clock = iter(range(0, 10_000, 90))
 
     cells = timed(
-        Plan(sizes=(64, 96), batches=(1,), rounds=2, minutes=1.0),
+        BenchPlan(sizes=(64, 96), batches=(1,), rounds=2, minutes=1.0),
         [candidate("eager", "eager-cpu-fp32")],
         network,
         teller,

@@ -12,7 +12,7 @@ from monitor.segmentation.segmenter import Segmenter
 from services.bench import stages
 from services.bench.candidates import Candidate
 from services.bench.frames import FrameSource
-from services.bench.plan import Plan
+from services.bench.plan import BenchPlan
 from services.bench.progress import Teller
 from services.bench.spread import Spread
 from services.bench.stages import share_of_network, time_stages
@@ -41,7 +41,7 @@ def eager(*, on_device: bool) -> Candidate:
 def test_stages_are_named_and_repeated(source, monkeypatch, *, on_device: bool, within: set[str]):
     monkeypatch.setattr(stages, "serves_on_device", lambda name: on_device)
 
-    found = time_stages(eager(on_device=on_device), Plan(rounds=2), source, Teller(Console(file=io.StringIO())))
+    found = time_stages(eager(on_device=on_device), BenchPlan(rounds=2), source, Teller(Console(file=io.StringIO())))
 
     assert set(found) == AROUND | within
     assert {spread.repeats for spread in found.values()} == {2}

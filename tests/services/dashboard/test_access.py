@@ -18,10 +18,10 @@ from monitor.errors import SettingsError
 from services.dashboard.endpoint import Endpoint
 from services.dashboard.guard import Guard, is_loopback
 from services.dashboard.installation import check_reach
-from services.dashboard.pace import LoginPace
 from services.dashboard.passwords import hashed, matches
+from services.dashboard.rate_limit import SignInRateLimit
 from services.dashboard.roles import Role, Visitor, may
-from services.dashboard.table import ENDPOINTS
+from services.dashboard.routes import ENDPOINTS
 from services.dashboard.users import Users
 from services.settings import DashboardSettings
 
@@ -157,7 +157,7 @@ def test_too_many_tries_are_refused_whatever_the_password(guarded):
 
 def test_failures_are_forgotten_after_a_while():
     now = [0.0]
-    pace = LoginPace(clock=lambda: now[0])
+    pace = SignInRateLimit(clock=lambda: now[0])
     for _ in range(5):
         pace.failed("anna", "10.0.0.7")
     now[0] = 901.0

@@ -17,7 +17,7 @@ from cases.page_state import SEEN
 
 from services.dashboard.openapi import described
 from services.dashboard.roles import Role
-from services.dashboard.table import ENDPOINTS
+from services.dashboard.routes import ENDPOINTS
 from services.dashboard.users import Users
 from services.state_folder import StateFolder
 from services.store.ledger import Ledger

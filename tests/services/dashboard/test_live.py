@@ -17,10 +17,10 @@ from websockets.asyncio.client import ClientConnection
 from monitor.culture.settings import CultureSettings
 from monitor.messages import OperatorAction
 from services.alarms.acting import UNSEEN, Wish, perform
+from services.dashboard.effective_settings import EffectiveSettings
 from services.dashboard.hub import WAITING_MOST, Hub
-from services.dashboard.in_force import InForce
 from services.dashboard.roles import Role
-from services.dashboard.shapes import AlarmsMessage
+from services.dashboard.schemas import AlarmsMessage
 from services.settings import Settings
 from services.state_folder import StateFolder
 from services.store.record_sqlite import SqliteRecord
@@ -129,7 +129,7 @@ def test_twelve_tabs_are_told_the_same(site: Site):
 
 
 def test_there_is_an_end_of_tabs(recorded: StateFolder):
-    hub = Hub(recorded, InForce(recorded, Settings()), most=2)
+    hub = Hub(recorded, EffectiveSettings(recorded, Settings()), most=2)
     first, second = hub.join(), hub.join()
 
     assert hub.join() is None
@@ -140,7 +140,7 @@ def test_there_is_an_end_of_tabs(recorded: StateFolder):
 
 
 def test_a_tab_that_takes_nothing_is_dropped_and_told_so(recorded: StateFolder):
-    hub = Hub(recorded, InForce(recorded, Settings()), most=2)
+    hub = Hub(recorded, EffectiveSettings(recorded, Settings()), most=2)
     idle, lively = hub.join(), hub.join()
     assert idle is not None
     assert lively is not None

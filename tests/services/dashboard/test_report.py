@@ -6,7 +6,7 @@ import pytest
 
 from services.dashboard.drawing import TICKS_Y, WIDTH, Chart, Line, draw, round_values
 from services.dashboard.report import mean_per_time, newest_per_time
-from services.dashboard.shapes import Course
+from services.dashboard.schemas import Course
 
 
 def test_positions_taken_at_once_are_one_point_of_a_curve():

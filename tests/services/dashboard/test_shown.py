@@ -19,7 +19,7 @@ from monitor.messages import EstimateState
 from services.alarms.forecasting import forecast_of
 from services.alarms.listing import by_urgency
 from services.dashboard.installation import open_installation
-from services.dashboard.shapes import ErrorAnswer, Fleet, SeriesAnswer
+from services.dashboard.schemas import ErrorAnswer, Fleet, SeriesResponse
 from services.settings import Settings
 from services.state_folder import StateFolder
 from services.store.record_sqlite import SqliteRecord
@@ -63,7 +63,7 @@ def test_the_fleet_holds_every_flask_the_urgent_ones_first(client: httpx.Client,
 
 
 def test_a_series_is_what_was_estimated(client: httpx.Client, record: SqliteRecord):
-    answer = SeriesAnswer.model_validate(client.get(f"{API}/flasks/{FALLS}/series", params={"width": 2000}).json())
+    answer = SeriesResponse.model_validate(client.get(f"{API}/flasks/{FALLS}/series", params={"width": 2000}).json())
 
     stored = record.estimates(FALLS)
     course = answer.series["potency"]

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from monitor.messages import AlarmState
 from services.delivery.letter import DeliveryState
 from services.delivery.outbox import Outbox
-from services.delivery.pace import Pace
 from services.delivery.postman import Lane, Postman
+from services.delivery.rate_limit import RateLimit
 from services.delivery.webhook import Webhook
 from services.settings import NotifierSettings, WebhookSettings
 
@@ -109,7 +109,7 @@ def test_a_receiver_that_refuses_groups_gets_everything_one_by_one(tmp_path: Pat
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_pace_holds_for_any_arrivals(seed: int) -> None:
-    chance, pace = random.Random(seed), Pace(most=10, singly=5, window_s=600.0)
+    chance, pace = random.Random(seed), RateLimit(most=10, singly=5, window_s=600.0)
     now, sent, waiting, longest = 0.0, [], 0, 0.0
     since: float | None = None
     for _ in range(3000):

@@ -16,8 +16,8 @@ from alarm_receiver import wait_for
 from cases.bad_files import good_bytes, picture
 from cases.ingest_run import INTERVAL, START, Chain, Stamp, name_of, place
 
-import services.ingest.feed
 import services.ingest.ingester
+import services.ingest.publisher
 from monitor.errors import SettingsError
 from monitor.frames.identity import frame_id_of
 from services.clock import SystemClock
@@ -423,7 +423,7 @@ def test_finite_run_stays_for_its_results_and_mends_a_queue_that_is_lost_meanwhi
 
 
 def test_entries_that_a_queue_forgot_are_queued_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services.ingest.feed, "BATCH", 2)
+    monkeypatch.setattr(services.ingest.publisher, "BATCH", 2)
     chain = Chain(tmp_path, rescan_s=0.1)
     stamp = Stamp()
     for number in range(5):

@@ -18,7 +18,7 @@ from monitor.frames.identity import FrameKey
 from monitor.messages import BlobRef, FrameArrived
 from services.store.ledger import LEDGER, TIME_POINTS_KEPT, Ledger
 from services.store.ledger_row import LedgerRow, State, median_gap_s
-from services.store.put_aside import put_aside
+from services.store.quarantine_summary import quarantine_summary
 
 LATER = NOON + timedelta(hours=5)
 
@@ -285,16 +285,16 @@ def test_empty_ledger_is_empty(ledger: Ledger) -> None:
 
 
 def test_what_was_put_aside_is_said_in_a_line(ledger: Ledger) -> None:
-    assert put_aside(ledger) == ""
+    assert quarantine_summary(ledger) == ""
     hostile, named = bad("A1/\x1b[31m.tif", reason="layout"), bad("B2/b.tif", reason="layout")
     files = [frame("a"), bad("A1/p1/cut.tif"), hostile, named]
     ledger.add(files, NOON)
-    note = put_aside(ledger)
+    note = quarantine_summary(ledger)
     assert note.startswith("3 files were put aside (2 layout, 1 truncated; all: `cellvigil results --csv -`)")
     assert note.endswith("; the newest: B2/b.tif is bad")
     ledger.mark_vanished(["B2/b.tif", "A1/p1/cut.tif"])
-    assert put_aside(ledger).startswith("1 file was put aside (1 layout; ")
-    assert put_aside(ledger).isprintable()
+    assert quarantine_summary(ledger).startswith("1 file was put aside (1 layout; ")
+    assert quarantine_summary(ledger).isprintable()
 
 
 def test_failing_batch_leaves_nothing_behind(ledger: Ledger) -> None:

@@ -13,7 +13,7 @@ from monitor.messages import EstimateState, FrameArrived, FrameEstimate, FrameFa
 from services.store.ledger import Ledger
 from services.store.ledger_row import LedgerRow, State
 from services.store.record_sqlite import SqliteRecord
-from services.store.results import Account, ResultRow, account, inert, result_rows, write_csv
+from services.store.results import Completeness, ResultRow, completeness, inert, result_rows, write_csv
 
 COLUMNS = [
     "frame_id", "source", "flask", "position", "acquired_at", "state", "reason", "cells", "nuclei", "confluency",
@@ -125,7 +125,7 @@ def test_every_frame_has_one_row_in_the_order_in_which_it_was_seen(books: Books)
     rows = books.rows()
     assert [row.source for row in rows] == [facts[0].source, facts[1].source, "x.tif", facts[2].source]
     assert [row.state for row in rows] == ["ok", "ok", "quarantined", "failed"]
-    assert account(books.ledger, books.record) == Account(ledger=4, results=4, waiting=0)
+    assert completeness(books.ledger, books.record) == Completeness(ledger=4, results=4, waiting=0)
 
 
 def test_a_second_copy_of_a_frame_is_no_frame(books: Books) -> None:
@@ -135,7 +135,7 @@ def test_a_second_copy_of_a_frame_is_no_frame(books: Books) -> None:
     (stored,) = books.ledger.add([LedgerRow("A1/p1/copy.tif", 100, 5, fact.frame_id, "arrived", "", "", copy)], NOON)
     assert stored.state == "duplicate"
     assert [row.source for row in books.rows()] == [fact.source]
-    assert account(books.ledger, books.record).ledger == 1
+    assert completeness(books.ledger, books.record).ledger == 1
 
 
 def test_a_file_that_was_renamed_out_of_quarantine_is_one_frame(books: Books) -> None:
@@ -144,7 +144,7 @@ def test_a_file_that_was_renamed_out_of_quarantine_is_one_frame(books: Books) ->
     books.estimated(books.arrive(0))
     books.ledger.mark_vanished(["wrong name.tif"])
     assert [row.state for row in books.rows()] == ["ok"]
-    assert account(books.ledger, books.record) == Account(ledger=1, results=1, waiting=0)
+    assert completeness(books.ledger, books.record) == Completeness(ledger=1, results=1, waiting=0)
 
 
 def test_a_copy_under_a_wrong_name_stays_in_quarantine(books: Books) -> None:
@@ -178,7 +178,7 @@ def test_an_account_tells_what_is_still_waiting(books: Books) -> None:
         fact = books.arrive(number)
         if number < 3:
             books.estimated(fact)
-    assert account(books.ledger, books.record) == Account(ledger=5, results=3, waiting=2)
+    assert completeness(books.ledger, books.record) == Completeness(ledger=5, results=3, waiting=2)
 
 
 def test_names_cannot_run_as_formulas_or_break_lines(books: Books) -> None:

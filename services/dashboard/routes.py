@@ -21,9 +21,9 @@ from services.dashboard import (
 )
 from services.dashboard.content import Content
 from services.dashboard.cursors import Paged
-from services.dashboard.endpoint import Asked, Endpoint, Given, Nothing
+from services.dashboard.endpoint import Endpoint, NoParams, PageRequest, RequestParams
 from services.dashboard.roles import Role
-from services.dashboard.shapes import (
+from services.dashboard.schemas import (
     Acted,
     AlarmPage,
     AlarmWords,
@@ -31,8 +31,8 @@ from services.dashboard.shapes import (
     BadActors,
     CellPage,
     DeadLetters,
-    Done,
-    Fleet,
+    DoneResponse,
+    FleetResponse,
     FrameDetail,
     FramePage,
     Health,
@@ -42,8 +42,8 @@ from services.dashboard.shapes import (
     NewToken,
     QuarantinePage,
     Requeued,
-    SeriesAnswer,
-    Shape,
+    ResponseModel,
+    SeriesResponse,
     UserPage,
     Why,
 )
@@ -53,37 +53,39 @@ API = "/api/v1"
 ALARM = "alarms/{flask:path}/{channel}"
 
 
-def _page(path: str, call: Callable[[Asked], Content], role: Role | None = Role.VIEWER) -> Endpoint:
+def _page(path: str, call: Callable[[PageRequest], Content], role: Role | None = Role.VIEWER) -> Endpoint:
     return Endpoint("GET", path, role, call, _summary(call), None, pages.Where, HTML, "page")
 
 
 def _get(
     path: str,
-    call: Callable[[Asked], Shape],
-    answer: type[Shape],
-    given: type[Given] = Nothing,
+    call: Callable[[PageRequest], ResponseModel],
+    answer: type[ResponseModel],
+    params: type[RequestParams] = NoParams,
     role: Role | None = Role.VIEWER,
 ) -> Endpoint:
-    return Endpoint("GET", f"{API}/{path}", role, call, _summary(call), answer, given)
+    return Endpoint("GET", f"{API}/{path}", role, call, _summary(call), answer, params)
 
 
-def _picture(path: str, call: Callable[[Asked], Content], media: str, given: type[Given] = Nothing) -> Endpoint:
-    return Endpoint("GET", f"{API}/{path}", Role.VIEWER, call, _summary(call), None, given, media)
+def _picture(
+    path: str, call: Callable[[PageRequest], Content], media: str, params: type[RequestParams] = NoParams
+) -> Endpoint:
+    return Endpoint("GET", f"{API}/{path}", Role.VIEWER, call, _summary(call), None, params, media)
 
 
 def _post(
     path: str,
-    call: Callable[[Asked], Shape],
-    answer: type[Shape],
-    given: type[Given] = Nothing,
+    call: Callable[[PageRequest], ResponseModel],
+    answer: type[ResponseModel],
+    params: type[RequestParams] = NoParams,
     role: Role = Role.OPERATOR,
 ) -> Endpoint:
-    return Endpoint("POST", f"{API}/{path}", role, call, _summary(call), answer, given)
+    return Endpoint("POST", f"{API}/{path}", role, call, _summary(call), answer, params)
 
 
-def _acting(action: OperatorAction, given: type[Given] = alarms.Comment) -> Endpoint:
+def _acting(action: OperatorAction, params: type[RequestParams] = alarms.Comment) -> Endpoint:
     path = f"{ALARM}/{action.value.replace('_', '-')}"
-    return _post(path, alarms.acting(action), Acted, given)
+    return _post(path, alarms.acting(action), Acted, params)
 
 
 def _summary(call: Callable[..., object]) -> str:
@@ -108,15 +110,15 @@ ENDPOINTS = (
     Endpoint("GET", "/openapi.json", Role.VIEWER, pages.openapi_document, _summary(pages.openapi_document)),
     _page("/api", pages.api_page),
     _get("me", pages.me, Me),
-    _get("fleet", pages.fleet, Fleet),
-    _get("flasks/{flask:path}/series", series.series, SeriesAnswer, series.SeriesWanted),
+    _get("fleet", pages.fleet, FleetResponse),
+    _get("flasks/{flask:path}/series", series.series, SeriesResponse, series.SeriesWanted),
     Endpoint(
         "GET",
         f"{API}/flasks/{{flask:path}}/report.html",
         Role.VIEWER,
         report.flask_report,
         _summary(report.flask_report),
-        given=series.SeriesWanted,
+        params=series.SeriesWanted,
         media=HTML,
     ),
     Endpoint(
@@ -125,7 +127,7 @@ ENDPOINTS = (
         Role.VIEWER,
         report.flask_pdf,
         _summary(report.flask_pdf),
-        given=series.SeriesWanted,
+        params=series.SeriesWanted,
         media=pdf.MEDIA,
     ),
     _get("flasks/{flask:path}/why", why.why, Why, why.WhyWanted),
@@ -152,10 +154,10 @@ ENDPOINTS = (
     _picture("quarantine/{file:int}/preview.jpg", lists.quarantine_preview, JPEG),
     _get("audit", lists.audit_list, AuditPage, lists.AuditWanted),
     _get("users", accounts.user_list, UserPage, role=Role.ADMIN),
-    _post("users", accounts.add_user, Done, accounts.NewUser, Role.ADMIN),
-    _post("users/{name}/change", accounts.change_user, Done, accounts.Changed, Role.ADMIN),
-    _post("users/{name}/remove", accounts.remove_user, Done, role=Role.ADMIN),
+    _post("users", accounts.add_user, DoneResponse, accounts.NewUser, Role.ADMIN),
+    _post("users/{name}/change", accounts.change_user, DoneResponse, accounts.Changed, Role.ADMIN),
+    _post("users/{name}/remove", accounts.remove_user, DoneResponse, role=Role.ADMIN),
     _post("tokens", accounts.make_token, NewToken, accounts.TokenNamed, Role.ADMIN),
-    _post("tokens/remove", accounts.remove_token, Done, accounts.TokenNamed, Role.ADMIN),
+    _post("tokens/remove", accounts.remove_token, DoneResponse, accounts.TokenNamed, Role.ADMIN),
 )
 """Of paths that begin alike, the longer ones come first."""

@@ -29,26 +29,26 @@ def utc(moment: datetime) -> str:
 Moment = Annotated[AwareDatetime, PlainSerializer(utc, return_type=str)]
 
 
-class Shape(BaseModel):
+class ResponseModel(BaseModel):
     """Base of every answer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ErrorWords(Shape):
+class ErrorWords(ResponseModel):
     """What went wrong: a code for programs, a sentence with the mend for people."""
 
     code: str
     message: str
 
 
-class ErrorAnswer(Shape):
+class ErrorAnswer(ResponseModel):
     """Every answer that is none."""
 
     error: ErrorWords
 
 
-class TileAlarm(Shape):
+class TileAlarm(ResponseModel):
     """An alarm on a tile; status: where it stands after ISA-18.2; since: when the trouble is believed to have begun."""
 
     channel: str
@@ -60,7 +60,7 @@ class TileAlarm(Shape):
     respond_by: Moment | None
 
 
-class Spark(Shape):
+class Spark(ResponseModel):
     """The flask's last two days, at most 120 points: rolling potency, and its lowest and highest bound (the scale)."""
 
     t: list[float]
@@ -69,7 +69,7 @@ class Spark(Shape):
     high: float | None
 
 
-class Tile(Shape):
+class Tile(ResponseModel):
     """A flask at a glance.
 
     state: ok, alarm, stale (nothing came for some intervals, or it cannot be seen), no_data (nothing was ever
@@ -98,13 +98,13 @@ class Tile(Shape):
     urgency: int
 
 
-class Machine(Shape):
+class Machine(ResponseModel):
     """What stands about the machine itself: lag, clock, disk, delivery."""
 
     alarms: list[TileAlarm]
 
 
-class Fleet(Shape):
+class FleetResponse(ResponseModel):
     """Every flask, the urgent ones first; now: of the culture's clock; speed: how fast it runs, 1 but in demos."""
 
     now: Moment
@@ -117,7 +117,7 @@ class Fleet(Shape):
     revision: int
 
 
-class SeriesName(Shape):
+class SeriesName(ResponseModel):
     """What a series is; group: potency, culture or quality: those of a group share an axis."""
 
     label: str
@@ -125,7 +125,7 @@ class SeriesName(Shape):
     group: Literal["potency", "culture", "quality"]
 
 
-class Course(Shape):
+class CourseResponse(ResponseModel):
     """Points of one quantity, ascending in time; gaps are null; low and high where it has an interval."""
 
     t: list[float]
@@ -134,7 +134,7 @@ class Course(Shape):
     high: Points | None = None
 
 
-class Baseline(Shape):
+class Baseline(ResponseModel):
     """What is usual for the flask, as it was learnt at each time; low, high: one deviation around it."""
 
     t: list[float]
@@ -144,7 +144,7 @@ class Baseline(Shape):
     provisional: bool
 
 
-class Cusum(Shape):
+class Cusum(ResponseModel):
     """The trace of the potency detector, in deviations of a frame, and the limit at which it raises an alarm."""
 
     t: list[float]
@@ -153,7 +153,7 @@ class Cusum(Shape):
     detector: str
 
 
-class ForecastLine(Shape):
+class ForecastLine(ResponseModel):
     """When a goal is crossed if it goes on as it went: the likely time and an interval of 90 %, seconds since 1970."""
 
     words: str
@@ -165,14 +165,14 @@ class ForecastLine(Shape):
     high_t: float
 
 
-class Forecasts(Shape):
+class Forecasts(ResponseModel):
     """What is ahead of a flask; null where nothing can be said."""
 
     potency: ForecastLine | None
     confluency: ForecastLine | None
 
 
-class AlarmSpan(Shape):
+class AlarmSpan(ResponseModel):
     """An alarm on the time axis."""
 
     alarm_id: str
@@ -185,7 +185,7 @@ class AlarmSpan(Shape):
     cleared_at: float | None
 
 
-class AssayPoint(Shape):
+class AssayPoint(ResponseModel):
     """A result of the laboratory on the time axis; low, estimate, high: what had been foretold."""
 
     at: float
@@ -198,7 +198,7 @@ class AssayPoint(Shape):
     entry_id: str
 
 
-class SeriesAnswer(Shape):
+class SeriesResponse(ResponseModel):
     """A flask's course; from_t, to_t: what was asked for; first_t, last_t: all that there is.
 
     baseline, cusum: null while they are computed and where there are too few frames; limit: rolling potency below
@@ -207,7 +207,7 @@ class SeriesAnswer(Shape):
 
     flask: str
     names: dict[str, SeriesName]
-    series: dict[str, Course]
+    series: dict[str, CourseResponse]
     from_t: float | None
     to_t: float | None
     first_t: float | None
@@ -223,7 +223,7 @@ class SeriesAnswer(Shape):
     assays: list[AssayPoint]
 
 
-class WhyWord(Shape):
+class WhyWord(ResponseModel):
     """A feature that moved the estimate; contribution: what it adds to it, in points."""
 
     feature: str
@@ -231,7 +231,7 @@ class WhyWord(Shape):
     contribution: float
 
 
-class Thumbnail(Shape):
+class Thumbnail(ResponseModel):
     """A cell that carries the estimate."""
 
     url: str
@@ -239,7 +239,7 @@ class Thumbnail(Shape):
     text: str
 
 
-class Why(Shape):
+class Why(ResponseModel):
     """Why a frame was estimated as it was; reason: why it was not, or why it cannot be explained."""
 
     flask: str
@@ -257,7 +257,7 @@ class Why(Shape):
     thumbnails: list[Thumbnail]
 
 
-class FrameItem(Shape):
+class FrameItem(ResponseModel):
     """A frame: state is ok, not_assessable, failed, quarantined or waiting; reason says why it is not ok."""
 
     frame_id: str
@@ -280,7 +280,7 @@ class FrameItem(Shape):
     has_outlines: bool
 
 
-class FramePage(Shape):
+class FramePage(ResponseModel):
     """Frames, newest first; next: cursor of the page after this one, null on the last; positions: all of the flask."""
 
     items: list[FrameItem]
@@ -305,7 +305,7 @@ class FrameDetail(FrameItem):
     after: str | None
 
 
-class CellItem(Shape):
+class CellItem(ResponseModel):
     """A cell; centroid_px: y, x in pixels of the whole frame; whole: whether the border leaves it whole."""
 
     cell: int
@@ -315,7 +315,7 @@ class CellItem(Shape):
     values: dict[str, float | None]
 
 
-class FeatureName(Shape):
+class FeatureName(ResponseModel):
     """What a feature is; low, high: the values that the ends of the colours stand for, null where no cell has one."""
 
     label: str
@@ -325,7 +325,7 @@ class FeatureName(Shape):
     high: float | None
 
 
-class CellPage(Shape):
+class CellPage(ResponseModel):
     """Every cell of a frame with its features; colours: of `cells.png?colour_by=`, from low to high."""
 
     frame_id: str
@@ -336,7 +336,7 @@ class CellPage(Shape):
     cells: list[CellItem]
 
 
-class ToldLine(Shape):
+class ToldLine(ResponseModel):
     """What became of the notification at one receiver."""
 
     receiver: str
@@ -345,7 +345,7 @@ class ToldLine(Shape):
     last_error: str
 
 
-class AlarmItem(Shape):
+class AlarmItem(ResponseModel):
     """An alarm that is not normal.
 
     what: the cause as it was seen; likely_cause, consequence, action: of its rule; waiting: what operators did that has
@@ -374,7 +374,7 @@ class AlarmItem(Shape):
     can: list[str]
 
 
-class AlarmPage(Shape):
+class AlarmPage(ResponseModel):
     """Alarms that are not normal, unseen and urgent ones first."""
 
     now: Moment
@@ -385,7 +385,7 @@ class AlarmPage(Shape):
     suppressed: int
 
 
-class AlarmWords(Shape):
+class AlarmWords(ResponseModel):
     """An alarm for somebody who is woken by it: headings and sentences, in the order of reading."""
 
     flask: str
@@ -393,7 +393,7 @@ class AlarmWords(Shape):
     words: dict[str, str]
 
 
-class AlarmEvent(Shape):
+class AlarmEvent(ResponseModel):
     """Something that happened to an alarm; state as in `AlarmState`."""
 
     event_id: str
@@ -408,14 +408,14 @@ class AlarmEvent(Shape):
     frame_id: str | None
 
 
-class HistoryPage(Shape):
+class HistoryPage(ResponseModel):
     """What happened to alarms, newest first."""
 
     items: list[AlarmEvent]
     next: str | None
 
 
-class BadActor(Shape):
+class BadActor(ResponseModel):
     """How often an alarm came; share: of all that came in the time."""
 
     flask: str
@@ -425,7 +425,7 @@ class BadActor(Shape):
     last_at: Moment
 
 
-class BadActors(Shape):
+class BadActors(ResponseModel):
     """Alarms by how often they came in the last days of the culture's clock."""
 
     days: float
@@ -433,7 +433,7 @@ class BadActors(Shape):
     items: list[BadActor]
 
 
-class Acted(Shape):
+class Acted(ResponseModel):
     """What became of an action; taken_in: whether it is part of the flask's history by now; status: where it stands."""
 
     flask: str
@@ -446,7 +446,7 @@ class Acted(Shape):
     note: str
 
 
-class WorkerLine(Shape):
+class WorkerLine(ResponseModel):
     """A process that beats; state: running, loading or back_pressure; told: its own words, such as its engine."""
 
     name: str
@@ -455,14 +455,14 @@ class WorkerLine(Shape):
     told: dict[str, str]
 
 
-class QueueLine(Shape):
+class QueueLine(ResponseModel):
     """A stream and what waits in it."""
 
     stream: str
     waiting: int
 
 
-class EngineLine(Shape):
+class EngineLine(ResponseModel):
     """What segmented the newest frame, and how it agreed with the reference engine."""
 
     engine: str
@@ -473,7 +473,7 @@ class EngineLine(Shape):
     at: Moment
 
 
-class Health(Shape):
+class Health(ResponseModel):
     """How the installation is.
 
     lag_s: how long the oldest frame without a result has waited; frames_per_hour: of the last hour by arrival;
@@ -503,7 +503,7 @@ class Health(Shape):
     audit_lines: int
 
 
-class DeadLetter(Shape):
+class DeadLetterItem(ResponseModel):
     """What no worker could bring to an end; can_requeue: whether it can be put into the queue again."""
 
     id: str
@@ -518,15 +518,15 @@ class DeadLetter(Shape):
     can_requeue: bool
 
 
-class DeadLetters(Shape):
-    """Dead letters, oldest first; available: whether the queue can be asked."""
+class DeadLetters(ResponseModel):
+    """Dead letters, oldest first; available: whether the queue can be request."""
 
-    items: list[DeadLetter]
+    items: list[DeadLetterItem]
     next: str | None
     available: bool
 
 
-class Requeued(Shape):
+class Requeued(ResponseModel):
     """A dead letter that is in the queue again."""
 
     id: str
@@ -534,7 +534,7 @@ class Requeued(Shape):
     note: str
 
 
-class QuarantinedFile(Shape):
+class QuarantinedFile(ResponseModel):
     """A file that did not become a frame; reason: a code; detail: a sentence with the mend."""
 
     id: int
@@ -546,7 +546,7 @@ class QuarantinedFile(Shape):
     preview_url: str | None
 
 
-class QuarantinePage(Shape):
+class QuarantinePage(ResponseModel):
     """Files in quarantine, newest first."""
 
     items: list[QuarantinedFile]
@@ -554,7 +554,7 @@ class QuarantinePage(Shape):
     total: int
 
 
-class AuditItem(Shape):
+class AuditItem(ResponseModel):
     """A line of the audit log; kind: acted, moved, withdrawn or did."""
 
     number: int
@@ -567,7 +567,7 @@ class AuditItem(Shape):
     hash: str
 
 
-class AuditPage(Shape):
+class AuditPage(ResponseModel):
     """The audit log, newest first; broken_at: first line that was changed by hand, null when none was."""
 
     items: list[AuditItem]
@@ -576,7 +576,7 @@ class AuditPage(Shape):
     broken_at: int | None
 
 
-class UserItem(Shape):
+class UserItem(ResponseModel):
     """Somebody who may sign in."""
 
     name: str
@@ -586,7 +586,7 @@ class UserItem(Shape):
     tokens: list["TokenItem"]
 
 
-class TokenItem(Shape):
+class TokenItem(ResponseModel):
     """A token for scripts, by its name; the token itself is kept nowhere."""
 
     name: str
@@ -594,13 +594,13 @@ class TokenItem(Shape):
     last_used_at: Moment | None
 
 
-class UserPage(Shape):
+class UserPage(ResponseModel):
     """Everybody who may sign in."""
 
     items: list[UserItem]
 
 
-class NewToken(Shape):
+class NewToken(ResponseModel):
     """A token, shown this one time."""
 
     user: str
@@ -608,7 +608,7 @@ class NewToken(Shape):
     token: str
 
 
-class Me(Shape):
+class Me(ResponseModel):
     """Who asks; how: local, session or token."""
 
     name: str | None
@@ -619,27 +619,27 @@ class Me(Shape):
     live_clients: int
 
 
-class Live(Shape):
+class Live(ResponseModel):
     """That the process answers, or is ready to."""
 
     status: Literal["ok", "not_ready"]
     reason: str | None = None
 
 
-class Done(Shape):
+class DoneResponse(ResponseModel):
     """That something was done."""
 
     note: str
 
 
-class FleetMessage(Shape):
+class FleetMessage(ResponseModel):
     """Sent on joining `/live`, and whenever flasks came or went: look at everything again."""
 
     type: Literal["fleet"] = "fleet"
-    fleet: Fleet
+    fleet: FleetResponse
 
 
-class EstimateMessage(Shape):
+class EstimateMessage(ResponseModel):
     """New or revised estimates of a flask; points: the newest frame in every series, by name: [t, v, low, high]."""
 
     type: Literal["estimate"] = "estimate"
@@ -649,7 +649,7 @@ class EstimateMessage(Shape):
     new_frames: list[str]
 
 
-class TileMessage(Shape):
+class TileMessage(ResponseModel):
     """A tile that changed without a new estimate: it grew stale, or its alarms moved."""
 
     type: Literal["tile"] = "tile"
@@ -657,7 +657,7 @@ class TileMessage(Shape):
     tile: Tile
 
 
-class AlarmsMessage(Shape):
+class AlarmsMessage(ResponseModel):
     """Alarms moved: how many stand, and how many of them nobody has seen; flasks: whose moved."""
 
     type: Literal["alarms"] = "alarms"
@@ -667,7 +667,7 @@ class AlarmsMessage(Shape):
     machine: Machine
 
 
-class Heartbeat(Shape):
+class LiveHeartbeat(ResponseModel):
     """Sent every 15 s: the line is alive; now: of the culture's clock."""
 
     type: Literal["heartbeat"] = "heartbeat"

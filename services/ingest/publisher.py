@@ -15,7 +15,7 @@ from services.transport.streams import FLASK_EVENTS, FRAMES, waiting_in
 BATCH = 200
 
 
-class Feed:
+class Publisher:
     """Publishes what the ledger holds and the queue does not.
 
     The ledger is written first: a frame is `arrived` there before it is published and `queued` after, so that a crash

@@ -4,9 +4,9 @@ from services.store.ledger import Ledger
 from services.telemetry import printable
 
 
-def put_aside(ledger: Ledger) -> str:
+def quarantine_summary(ledger: Ledger) -> str:
     """Return how many files were put aside and for what, and what is wrong with the newest; empty without any."""
-    reasons, newest = ledger.put_aside()
+    reasons, newest = ledger.quarantine_summary()
     if newest is None:
         return ""
     count = sum(reasons.values())

@@ -12,7 +12,7 @@ from services.telemetry import get_log
 LOOK_S = 1.0
 
 
-class InForce:
+class EffectiveSettings:
     """Gives settings and clock; looks once a second whether a run left others.
 
     Parameters

@@ -4,11 +4,11 @@ import uuid
 from datetime import UTC, datetime
 
 from services.state_folder import StateFolder
-from services.store.audit import Deed
+from services.store.audit import UserAction
 from services.store.record_sqlite import SqliteRecord
 
 
-def note_deed(state: StateFolder, by: str | None, what: str, subject: str, why: str = "") -> None:
+def note_user_action(state: StateFolder, by: str | None, what: str, subject: str, why: str = "") -> None:
     """Write a deed into the audit log; there is none before anything was recorded.
 
     Raises
@@ -18,7 +18,7 @@ def note_deed(state: StateFolder, by: str | None, what: str, subject: str, why: 
     """
     if not state.record.is_file():
         return
-    deed = Deed(
+    deed = UserAction(
         deed_id=uuid.uuid4().hex,
         what=what,
         subject=subject[:500],
@@ -27,4 +27,4 @@ def note_deed(state: StateFolder, by: str | None, what: str, subject: str, why: 
         why=why[:1000],
     )
     with SqliteRecord(state.record) as record:
-        record.put_deed(deed)
+        record.put_user_action(deed)

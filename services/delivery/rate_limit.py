@@ -16,10 +16,10 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class RateLimit:
     """At most `most` notifications in any `window_s` seconds; the first `singly` of them go at once and alone.
 
-    >>> pace = Pace(most=10, singly=5, window_s=600.0)
+    >>> pace = RateLimit(most=10, singly=5, window_s=600.0)
     >>> pace.turn([], now=0.0)
     Turn(grouped=False, wait_s=0.0)
     >>> pace.turn([0.0] * 5, now=1.0), pace.turn([0.0] * 6, now=1.0), pace.turn([0.0] * 10, now=1.0)

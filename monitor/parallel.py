@@ -25,7 +25,7 @@ ENOUGH_PX = 200_000
 _threads = ThreadPoolExecutor(max(1, CORES - 1), thread_name_prefix="side-by-side")
 
 
-def side_by_side(work: Sequence[Callable[[], Result]]) -> list[Result]:
+def in_parallel(work: Sequence[Callable[[], Result]]) -> list[Result]:
     """Return the results of calls without arguments, in their order; the last one runs on the caller's own thread.
 
     Raises
@@ -69,6 +69,6 @@ def bands(shape: Sequence[int]) -> list[tuple[int, int]]:
 
 
 def both(one: Callable[[], Result], other: Callable[[], Other]) -> tuple[Result, Other]:
-    """Return the results of two calls of different kinds; see `side_by_side`."""
-    results: list[Any] = side_by_side([one, other])
+    """Return the results of two calls of different kinds; see `in_parallel`."""
+    results: list[Any] = in_parallel([one, other])
     return results[0], results[1]

@@ -59,7 +59,7 @@ class Relations(BaseModel):
         return deviations
 
 
-class Familiarity(BaseModel):
+class ApplicabilityDomain(BaseModel):
     """Distance to the training rows, with the distance that is refused.
 
     features: names in order; logarithmic: those looked at as logarithms; centre, scale: (F,); precision: (F, F) of the
@@ -87,7 +87,7 @@ class Familiarity(BaseModel):
         false_alarm: float,
         fold: NDArray[np.int64] | None = None,
         weights: Matrix | None = None,
-    ) -> "Familiarity":
+    ) -> "ApplicabilityDomain":
         """Fit to training rows (N, F), finite.
 
         The limit is set on rows that were held out (cross-fitting), so that the stated rate holds on new ones: `fold`
@@ -186,7 +186,7 @@ class _Arrays:
         return 0
 
 
-def _shape(names: tuple[str, ...], logs: tuple[str, ...], rows: Matrix) -> Familiarity:
+def _shape(names: tuple[str, ...], logs: tuple[str, ...], rows: Matrix) -> ApplicabilityDomain:
     """Fit everything but the limit."""
     which = np.array([number for number, name in enumerate(names) if name in logs], np.intp)
     seen = _logged(rows, which)
@@ -194,7 +194,7 @@ def _shape(names: tuple[str, ...], logs: tuple[str, ...], rows: Matrix) -> Famil
     standard = (seen - centre) / scale
     terms = 1 + (count := len(names) - 1) + count * (count + 1) // 2
     enough = 2 <= len(names) <= RELATION_FEATURES and len(rows) >= ROWS_PER_TERM * terms
-    return Familiarity(
+    return ApplicabilityDomain(
         features=names,
         logarithmic=logs,
         centre=tuple(centre.tolist()),

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from monitor import side_by_side as module
+from monitor import parallel as module
+from monitor.parallel import in_parallel
 from monitor.segmentation import flood as flooding
 from monitor.segmentation.smooth import gaussian_where
-from monitor.side_by_side import side_by_side
 
 
 def test_results_come_in_the_order_of_the_calls() -> None:
-    assert side_by_side([partial(pow, base, 2) for base in range(20)]) == [base * base for base in range(20)]
+    assert in_parallel([partial(pow, base, 2) for base in range(20)]) == [base * base for base in range(20)]
 
 
 def test_what_busy_threads_do_not_begin_is_done_by_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,7 +22,7 @@ def test_what_busy_threads_do_not_begin_is_done_by_the_caller(monkeypatch: pytes
     free = threading.Event()
     busy = [module._threads.submit(free.wait) for _ in range(module._threads._max_workers)]
     try:
-        assert side_by_side([threading.get_ident] * 3) == [threading.get_ident()] * 3
+        assert in_parallel([threading.get_ident] * 3) == [threading.get_ident()] * 3
         assert not any(future.done() for future in busy)
     finally:
         free.set()
@@ -42,7 +42,7 @@ def test_the_error_of_a_call_is_raised_after_all_that_began_have_ended(monkeypat
         raise LookupError("of this call")
 
     with pytest.raises(LookupError, match="of this call"):
-        side_by_side([late, fail])
+        in_parallel([late, fail])
     assert ended.is_set()
 
 

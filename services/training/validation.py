@@ -37,7 +37,7 @@ Maps = NDArray[np.float32]
 """(K, Y, X) as the network gives them."""
 
 
-class Record:
+class CurveLog:
     """The curve of a run, one JSON line per report, so that a resumed run goes on with it."""
 
     def __init__(self, file: Path) -> None:
@@ -65,11 +65,11 @@ class Record:
         return rows
 
 
-class Jury:
+class Validator:
     """Scores the averaged weights on the held-back fields now and then, and stops a run that gains nothing."""
 
     def __init__(
-        self, settings: TrainSettings, decode: DecodeSettings, held_back: Sequence[LabelledImage], record: Record
+        self, settings: TrainSettings, decode: DecodeSettings, held_back: Sequence[LabelledImage], record: CurveLog
     ) -> None:
         self._settings = settings
         self._decode = decode

@@ -12,10 +12,10 @@ OF_NAME_AND_ADDRESS, OF_ADDRESS, OF_NAME = 5, 20, 50
 PLACES_MOST = 10_000
 
 
-class LoginPace:
+class SignInRateLimit:
     """Counts failed tries in memory; a restart forgets them.
 
-    >>> pace = LoginPace(clock=lambda: 0.0)
+    >>> pace = SignInRateLimit(clock=lambda: 0.0)
     >>> for _ in range(5): pace.failed("anna", "10.0.0.7")
     >>> pace.check("anna", "10.0.0.8")
     >>> pace.check("anna", "10.0.0.7")

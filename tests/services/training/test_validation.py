@@ -13,7 +13,7 @@ from monitor.training.confidence import overlap
 from monitor.training.sources import LabelledImage
 from monitor.training.targets import centre_map
 from monitor.training.train import TrainSettings
-from services.training.jury import Record, choose_decode, with_confidence
+from services.training.validation import CurveLog, choose_decode, with_confidence
 
 SURE_OF_ALL = CellConfidence(intercept=9.0, **dict.fromkeys(CONFIDENCE_COLUMNS, 0.0), least=0.4)
 
@@ -54,7 +54,7 @@ def test_what_was_learnt_on_other_weights_is_not_kept() -> None:
 
 
 def test_what_a_killed_run_writes_again_counts_once(tmp_path: Path) -> None:
-    record = Record(tmp_path / "curve.jsonl")
+    record = CurveLog(tmp_path / "curve.jsonl")
     assert record.rows() == []
     judged = {"step": 100, "ap50": 0.6}
     for row in ({"step": 50, "loss": 3.0}, {"step": 100, "loss": 2.0}, judged, {"step": 150, "loss": 1.0}):
