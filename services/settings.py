@@ -228,11 +228,15 @@ class DashboardSettings(Section):
 
 
 class ClockSettings(Section):
-    """The culture's clock; `speed` other than 1 needs `origin` and `started` and is for demos and replays only."""
+    """The culture's clock; `speed` other than 1 needs `origin` and `started` and is for demos and replays only.
+
+    pace: file by which somebody leads the clock, see `PacedClock`; `started` is not needed then.
+    """
 
     speed: Annotated[float, Field(gt=0.0)] = 1.0
     origin: AwareDatetime | None = None
     started: AwareDatetime | None = None
+    pace: Path | None = None
 
 
 class Settings(BaseSettings):

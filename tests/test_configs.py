@@ -94,7 +94,7 @@ def test_unknown_key_is_refused_with_its_name(tmp_path: Path):
 def test_demo_file_is_what_the_demo_plays_with(tmp_path: Path):
     played, defaults = leaves(demo_settings(tmp_path).model_dump()), leaves(Settings().model_dump())
     differs = {key for key in played if played[key] != defaults[key]}
-    places = {"state", "watch.folder", "clock.speed", "clock.origin", "clock.started"}
+    places = {"state", "watch.folder", "clock.speed", "clock.origin", "clock.pace"}
 
     assert {key: played[key] for key in differs - places} == leaves(
         yaml.safe_load((ROOT / "configs/demo.yaml").read_text())

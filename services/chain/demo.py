@@ -9,11 +9,12 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +28,19 @@ from monitor.synthetic.culture import START, Culture, CultureSpec, demo_fleet
 from services.chain.console import FleetView
 from services.chain.replay import write_slowly
 from services.chain.run import RunReport, run
-from services.clock import ScaledClock
+from services.clock import lead_clock, make_clock
 from services.demo_model import warn_of_demo
 from services.settings import Settings, load_settings
 from services.state_folder import StateFolder
 from services.store.record_sqlite import SqliteRecord
+from services.store.record_view import viewed_record
 from services.telemetry import configure_logging
 from services.transport.signals import install_signals
 from services.whole_file import write_json
 
 TIME_POINT_S = 2.4
 """Wall seconds per simulated hour; two cores segment eight frames in less."""
-LEAD_S = 3.0
+LOOK_S = 0.1
 PAGE_PORT = 8765
 QUIET_S = 2.0 * TIME_POINT_S
 """The run ends after two time points without frames: before the third, with which a flask counts as silent."""
@@ -126,13 +128,12 @@ def demo_settings(place: Path, *, page: bool = False) -> Settings:
     watch = place / "frames"
     watch.mkdir(parents=True, exist_ok=True)
     speed = demo_fleet()[0].interval_s / TIME_POINT_S
-    started = datetime.fromtimestamp(time.time() + LEAD_S, UTC)
     overrides: dict[str, Any] = {
         "state": place / "state",
         "watch": {"folder": watch, "settle_s": 0.3, "rescan_s": 5.0, "expected_interval_s": 3600.0},
         "delivery": {"beat_s": 1.0, "block_s": 0.2},
         "notifier": {"terminal": False},
-        "clock": {"speed": speed, "origin": START, "started": started},
+        "clock": {"speed": speed, "origin": START, "pace": place / "clock.json"},
         "dashboard": {"enabled": page, "port": _free_port() if page else PAGE_PORT},
     }
     return load_settings(None, overrides)
@@ -154,7 +155,8 @@ def _free_port() -> int:
 def _at_ordinary_speed(settings: Settings, spec: CultureSpec, last: int) -> Settings:
     """Return settings whose clock goes on from just after the last time point, as if the next were awaited."""
     origin = START + timedelta(seconds=(last + 1) * spec.interval_s)
-    clock = settings.clock.model_copy(update={"speed": 1.0, "origin": origin, "started": datetime.now(UTC)})
+    more = {"speed": 1.0, "origin": origin, "started": datetime.now(UTC), "pace": None}
+    clock = settings.clock.model_copy(update=more)
     return settings.model_copy(update={"clock": clock})
 
 
@@ -174,30 +176,50 @@ def _play_and_run(
     state = StateFolder(settings.state)
     state.create()
     configure_logging(state.logs, "run", terminal=False)
-    clock = settings.clock
-    assert clock.origin is not None
-    assert clock.started is not None
+    interval, over = timedelta(seconds=fleet[0].interval_s), threading.Event()
     microscope = threading.Thread(
-        target=_microscope, args=(played, settings.watch.folder, clock.started.timestamp(), stop), name="microscope"
+        target=_microscope, args=(played, settings, interval, (stop, over)), name="microscope"
     )
-    scaled = ScaledClock(clock.origin, clock.started, clock.speed)
-    view = FleetView(state, scaled, f"{len(fleet)} simulated flasks, an hour in {TIME_POINT_S} s")
+    view = FleetView(state, make_clock(settings.clock), f"{len(fleet)} simulated flasks, an hour in {TIME_POINT_S} s")
     if table:
         view.start()
     microscope.start()
     try:
         return run(settings, stop, until_idle_s=QUIET_S, tick=view.tick if table else lambda supervisor: None)
     finally:
+        over.set()
         microscope.join()
         view.stop()
 
 
-def _microscope(played: list[tuple[int, Path, str]], watch: Path, started: float, stop: threading.Event) -> None:
-    """Write the frames of each time point when the sped-up clock reaches it."""
-    for time_index, file, name in played:
-        if stop.wait(max(0.0, started + time_index * TIME_POINT_S - time.time())):
-            return
-        write_slowly(watch / name, file.read_bytes(), pause_s=0.005)
+def _microscope(
+    played: list[tuple[int, Path, str]], settings: Settings, interval: timedelta, ends: Sequence[threading.Event]
+) -> None:
+    """Write the frames of each time point, and lead the clock.
+
+    A time point begins `TIME_POINT_S` after the one before it, or when all frames but the newest time point's have
+    their results: on a busy machine the clock waits for the chain, so that no flask grows stale for it.
+    """
+    pace = settings.clock.pace
+    assert pace is not None
+    written = 0
+    for time_index, frames in groupby(played, key=lambda frame: frame[0]):
+        begun = time.monotonic()
+        lead_clock(pace, START + time_index * interval, START + (time_index + 1) * interval)
+        before = written
+        for _, file, name in frames:
+            write_slowly(settings.watch.folder / name, file.read_bytes(), pause_s=0.005)
+            written += 1
+        while _results(settings) < before or time.monotonic() < begun + TIME_POINT_S:
+            if any(end.is_set() for end in ends):
+                return
+            time.sleep(LOOK_S)
+
+
+def _results(settings: Settings) -> int:
+    """Return how many frames have a result."""
+    with viewed_record(StateFolder(settings.state).record) as record:
+        return 0 if record is None else sum(record.counts())
 
 
 def _summary(
