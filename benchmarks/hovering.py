@@ -27,7 +27,7 @@ from monitor.messages import (
 )
 from monitor.segmentation.quality import QualitySettings
 from services.delivery.outbox import Outbox
-from services.delivery.rate_limit import Pace
+from services.delivery.rate_limit import RateLimit
 from services.settings import NotifierSettings
 
 START, STEP = datetime(2026, 3, 10, tzinfo=UTC), timedelta(minutes=15)
@@ -130,7 +130,7 @@ class Flood:
 def flood(flasks: int, within_s: float, seed: int) -> Flood:
     """Let a fleet cross within some seconds and deliver through the real outbox, on a clock of its own."""
     settings, clock = NotifierSettings(), _Now()
-    pace = Pace(settings.flood_most, settings.flood_singly, settings.flood_window_s)
+    pace = RateLimit(settings.flood_most, settings.flood_singly, settings.flood_window_s)
     arrivals = np.sort(np.random.default_rng(seed).uniform(0.0, within_s, flasks)).tolist()
     sent, told, longest = [], 0, 0.0
     with tempfile.TemporaryDirectory() as folder, Outbox(Path(folder) / "outbox.sqlite3", clock=clock) as outbox:

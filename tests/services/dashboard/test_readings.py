@@ -15,7 +15,7 @@ from monitor.culture.rows import CultureRow
 from monitor.culture.settings import CultureSettings
 from monitor.errors import BackPressure
 from monitor.messages import Channel, OperatorAction
-from services.dashboard.courses import Courses
+from services.dashboard.courses import Traces
 from services.dashboard.readings import Readings
 from services.state_folder import StateFolder
 from services.store.ledger import Ledger
@@ -212,12 +212,12 @@ def test_the_course_is_that_of_the_whole_fold(predictor: Predictor, state: State
     """Row by row, with one that came late, against a fold that saw everything at once."""
     rng = np.random.default_rng(2)
     rows = [frame_row(number, float(100.0 - max(0, number - 60) + rng.normal(0.0, 4.0))) for number in range(90)]
-    courses = Courses(state, CULTURE)
+    courses = Traces(state, CULTURE)
     predictor.bring(*(row for row in rows[:70] if row is not rows[33]))
     first = courses.of("A1")
     predictor.bring(*rows[70:], rows[33])
 
-    found, whole = courses.of("A1"), Courses(state, CULTURE).of("A1")
+    found, whole = courses.of("A1"), Traces(state, CULTURE).of("A1")
 
     assert first is not None
     assert found is not None
@@ -233,7 +233,7 @@ def test_the_course_is_that_of_the_whole_fold(predictor: Predictor, state: State
 
 def test_work_ahead_is_done_in_portions_and_ends(predictor: Predictor, state: StateFolder):
     predictor.bring(*(frame_row(number, 100.0) for number in range(40)))
-    courses = Courses(state, CULTURE)
+    courses = Traces(state, CULTURE)
 
     for _ in range(20):
         courses.work_ahead(["A1"], time.monotonic() + 0.01)

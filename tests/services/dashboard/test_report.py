@@ -6,16 +6,18 @@ import pytest
 
 from services.dashboard.drawing import TICKS_Y, WIDTH, Chart, Line, draw, round_values
 from services.dashboard.report import mean_per_time, newest_per_time
-from services.dashboard.schemas import Course
+from services.dashboard.schemas import CourseResponse
 
 
 def test_positions_taken_at_once_are_one_point_of_a_curve():
-    course = Course(t=[0.0, 0.0, 1.0, 2.0, 2.0], v=[10.0, 20.0, 30.0, None, 50.0], low=[1.0, 2.0, 3.0, None, 5.0])
+    course = CourseResponse(
+        t=[0.0, 0.0, 1.0, 2.0, 2.0], v=[10.0, 20.0, 30.0, None, 50.0], low=[1.0, 2.0, 3.0, None, 5.0]
+    )
 
-    assert newest_per_time(course) == Course(t=[0.0, 1.0, 2.0], v=[20.0, 30.0, 50.0], low=[2.0, 3.0, 5.0])
-    assert mean_per_time(course) == Course(t=[0.0, 1.0, 2.0], v=[15.0, 30.0, 50.0])
-    assert mean_per_time(Course(t=[3.0, 3.0], v=[None, None])) == Course(t=[3.0], v=[None])
-    assert newest_per_time(Course(t=[], v=[])) == Course(t=[], v=[])
+    assert newest_per_time(course) == CourseResponse(t=[0.0, 1.0, 2.0], v=[20.0, 30.0, 50.0], low=[2.0, 3.0, 5.0])
+    assert mean_per_time(course) == CourseResponse(t=[0.0, 1.0, 2.0], v=[15.0, 30.0, 50.0])
+    assert mean_per_time(CourseResponse(t=[3.0, 3.0], v=[None, None])) == CourseResponse(t=[3.0], v=[None])
+    assert newest_per_time(CourseResponse(t=[], v=[])) == CourseResponse(t=[], v=[])
 
 
 @pytest.mark.parametrize(

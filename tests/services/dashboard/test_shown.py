@@ -19,7 +19,7 @@ from monitor.messages import EstimateState
 from services.alarms.forecasting import forecast_of
 from services.alarms.listing import by_urgency
 from services.dashboard.installation import open_installation
-from services.dashboard.schemas import ErrorAnswer, Fleet, SeriesResponse
+from services.dashboard.schemas import ErrorAnswer, FleetResponse, SeriesResponse
 from services.settings import Settings
 from services.state_folder import StateFolder
 from services.store.record_sqlite import SqliteRecord
@@ -46,7 +46,7 @@ def quoted(flask: str) -> str:
 
 
 def test_the_fleet_holds_every_flask_the_urgent_ones_first(client: httpx.Client, record: SqliteRecord):
-    fleet = Fleet.model_validate(client.get(f"{API}/fleet").json())
+    fleet = FleetResponse.model_validate(client.get(f"{API}/fleet").json())
 
     tiles = {tile.flask: tile for tile in fleet.flasks}
     assert {HARD_FLASK, SEEN, EMPTY} <= set(tiles)
